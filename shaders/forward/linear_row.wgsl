@@ -1,0 +1,55 @@
+// linear.wgsl for a single row, as decoding needs it: Y[OUT] = W[OUT, IN] · X[IN] + s·B·XA (+ residual). A thread
+// computes 4 columns. Overwrites Y.
+@group(0) @binding(0) var<storage, read> weight: array<u32>;
+@group(0) @binding(1) var<storage, read> scale: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> xa: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> lora_b: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(7) var<uniform> lora: Lora;
+
+const WORDS = IN / 8u;
+const GROUPS = IN / 32u;
+
+fn operand(index: u32) -> f32 {
+  return x[index];
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_id) local: vec3<u32>,
+  lane: Lane,
+) {
+  // No early return: every lane takes part in load_eight.
+  let column = (workgroup.x * WORKGROUP + local.x) * 4u;
+  let w0 = min(column, OUT - 4u) * WORDS;
+  let s0 = min(column, OUT - 4u) * GROUPS;
+  var sum = vec4<f32>();
+  for (var word = 0u; word < WORDS; word++) {
+    let group = s0 + word / 4u;
+    let s = vec4<f32>(
+      int4_scale(group),
+      int4_scale(group + GROUPS),
+      int4_scale(group + 2u * GROUPS),
+      int4_scale(group + 3u * GROUPS),
+    );
+    let a = weight[w0 + word];
+    let b = weight[w0 + word + WORDS];
+    let c = weight[w0 + word + 2u * WORDS];
+    let d = weight[w0 + word + 3u * WORDS];
+    let low = mat4x4<f32>(int4_low(a) * s.x, int4_low(b) * s.y, int4_low(c) * s.z, int4_low(d) * s.w);
+    let high = mat4x4<f32>(int4_high(a) * s.x, int4_high(b) * s.y, int4_high(c) * s.z, int4_high(d) * s.w);
+    let values = load_eight(word * 8u, lane.index);
+    sum += values.low * low + values.high * high;
+  }
+  if (column >= OUT) {
+    return;
+  }
+  sum += lora_up(0u, column);
+  if (RESIDUAL) {
+    sum += residual[column / 4u];
+  }
+  y[column / 4u] = sum;
+}

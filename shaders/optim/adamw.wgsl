@@ -1,0 +1,41 @@
+// AdamW (Loshchilov & Hutter 2019, Algorithm 2) over the flat arena, with the gradient clipped to a global norm
+// (Pascanu et al. 2013). Gradients are set to zero for the next step.
+@group(0) @binding(0) var<storage, read> partials: array<f32>;
+@group(0) @binding(1) var<storage, read_write> parameters: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> gradients: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> first_moments: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> second_moments: array<vec4<f32>>;
+@group(0) @binding(5) var<uniform> adamw: AdamW;
+
+struct AdamW {
+  learning_rate: f32,
+  beta_1: f32,
+  beta_2: f32,
+  epsilon: f32,
+  weight_decay: f32,
+  max_grad_norm: f32,
+  // 1 − beta^step
+  correction_1: f32,
+  correction_2: f32,
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= SIZE / 4u) {
+    return;
+  }
+  var squares = 0.0;
+  for (var i = 0u; i < GROUPS; i++) {
+    squares += partials[i];
+  }
+  let clip = min(1.0, adamw.max_grad_norm / (sqrt(squares) + 1e-6));
+  let g = gradients[id.x] * clip;
+  let m = mix(g, first_moments[id.x], adamw.beta_1);
+  let v = mix(g * g, second_moments[id.x], adamw.beta_2);
+  let p = parameters[id.x];
+  let update = m / adamw.correction_1 / (sqrt(v / adamw.correction_2) + adamw.epsilon);
+  parameters[id.x] = p - adamw.learning_rate * (update + adamw.weight_decay * p);
+  first_moments[id.x] = m;
+  second_moments[id.x] = v;
+  gradients[id.x] = vec4<f32>();
+}

@@ -1,0 +1,68 @@
+import type { EngineState } from './engine.svelte';
+import type { Library } from './library.svelte';
+
+/** A thumb on its way to the engine, shown as pressed until the engine has answered. */
+interface PendingThumb {
+  messageId: string;
+  /** Null while a thumb is being withdrawn. */
+  kind: 'up' | 'down' | null;
+}
+
+/** What a user says of replies: thumbs, edits, and taking them back. */
+export class Judging {
+  #pending = $state.raw<PendingThumb | null>(null);
+
+  constructor(
+    private readonly engine: EngineState,
+    private readonly library: Library,
+  ) {}
+
+  /** The thumb to show on a reply. */
+  thumb(messageId: string): 'up' | 'down' | null {
+    if (this.#pending?.messageId === messageId) return this.#pending.kind;
+    const signal = this.library.thumbOn(messageId);
+    if (signal === undefined) return null;
+    return signal.kind === 'down' ? 'down' : 'up';
+  }
+
+  /** Presses a thumb: the one that stands is withdrawn, another one replaces it. */
+  async press(messageId: string, kind: 'up' | 'down'): Promise<void> {
+    if (this.#pending !== null) return;
+    const standing = this.library.thumbOn(messageId);
+    const withdrawn = standing !== undefined && (standing.kind === 'down') === (kind === 'down');
+    this.#pending = { messageId, kind: withdrawn ? null : kind };
+    try {
+      if (standing !== undefined) await this.engine.request({ type: 'withdraw', signalId: standing.id });
+      if (!withdrawn) await this.engine.request({ type: 'signal', messageId, kind });
+      askForPersistence();
+    } catch (error) {
+      this.engine.report(error);
+    } finally {
+      this.#pending = null;
+    }
+  }
+
+  /** Gives the reply as the user would have liked it. True when it is stored. */
+  async edit(messageId: string, text: string): Promise<boolean> {
+    const earlier = this.library.editOn(messageId);
+    if (earlier !== undefined && !(await this.withdraw(earlier.id))) return false;
+    const stored = await this.engine.tell({ type: 'edit', messageId, text });
+    if (stored) askForPersistence();
+    return stored;
+  }
+
+  async withdraw(signalId: string): Promise<boolean> {
+    return this.engine.tell({ type: 'withdraw', signalId });
+  }
+}
+
+let asked = false;
+
+/** From the first signal on there is something to lose: asks the browser not to evict it. It may say no. */
+function askForPersistence(): void {
+  if (asked) return;
+  asked = true;
+  // Not offered on insecure origins.
+  const manager: StorageManager | undefined = navigator.storage;
+  void manager?.persist().catch(() => false);
+}

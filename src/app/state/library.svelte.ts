@@ -1,0 +1,95 @@
+import type { EngineEvent } from '../../protocol/protocol';
+import {
+  DEFAULT_SETTINGS,
+  type AdapterSummary,
+  type Conversation,
+  type Receipt,
+  type Settings,
+  type Signal,
+} from '../../shared/records';
+import type { ReadableStorage } from '../../storage/database';
+import type { EngineState } from './engine.svelte';
+
+/**
+ * What is kept beside the messages: chats, signals, adapters, receipts, settings. Read from storage for the first
+ * paint, from then on as the engine reports it.
+ */
+export class Library {
+  conversations = $state.raw<Conversation[]>([]);
+  signals = $state.raw<Signal[]>([]);
+  adapters = $state.raw<AdapterSummary[]>([]);
+  receipts = $state.raw<Receipt[]>([]);
+  settings = $state.raw<Settings>(DEFAULT_SETTINGS);
+  activeAdapter = $state(0);
+  /** Signals that wait for the next update, by the engine's own count. */
+  waiting = $state(0);
+
+  constructor(engine: EngineState) {
+    engine.subscribe((event) => this.#receive(event));
+  }
+
+  /** Newest first. */
+  receiptsNewestFirst = $derived([...this.receipts].sort((a, b) => b.createdAt - a.createdAt));
+  signalsNewestFirst = $derived([...this.signals].sort((a, b) => b.createdAt - a.createdAt));
+  adaptersNewestFirst = $derived([...this.adapters].sort((a, b) => b.version - a.version));
+
+  /** Reads everything; called before the engine runs and after it has deleted everything. */
+  async load(storage: ReadableStorage): Promise<void> {
+    const [conversations, signals, adapters, receipts, settings, activeAdapter] = await Promise.all([
+      storage.listConversations(),
+      storage.listSignals(),
+      storage.listAdapters(),
+      storage.listReceipts(),
+      storage.loadSettings(),
+      storage.activeVersion(),
+    ]);
+    Object.assign(this, { conversations, signals, adapters, receipts, settings, activeAdapter });
+    this.waiting = signals.filter((signal) => isActive(signal) && signal.trainedIn === undefined).length;
+  }
+
+  conversation(id: string | null): Conversation | undefined {
+    return this.conversations.find((conversation) => conversation.id === id);
+  }
+
+  /** The thumb that stands on a reply: liking one of two counts as a thumb up. */
+  thumbOn(messageId: string): Signal | undefined {
+    return this.#latest(messageId, (signal) => signal.kind !== 'edit');
+  }
+
+  /** The edit that stands on a reply. */
+  editOn(messageId: string): Signal | undefined {
+    return this.#latest(messageId, (signal) => signal.kind === 'edit');
+  }
+
+  #latest(messageId: string, matches: (signal: Signal) => boolean): Signal | undefined {
+    return this.signalsNewestFirst.find(
+      (signal) => signal.messageId === messageId && isActive(signal) && matches(signal),
+    );
+  }
+
+  #receive(event: EngineEvent): void {
+    switch (event.type) {
+      case 'snapshot': {
+        const { conversations, signals, adapters, receipts, settings, activeAdapter, waiting } = event.snapshot;
+        Object.assign(this, { signals, adapters, receipts, settings, activeAdapter, waiting });
+        this.conversations = [...conversations].sort((a, b) => b.updatedAt - a.updatedAt);
+        break;
+      }
+      case 'conversation': {
+        const others = this.conversations.filter(({ id }) => id !== event.conversation.id);
+        this.conversations = [event.conversation, ...others].sort((a, b) => b.updatedAt - a.updatedAt);
+        break;
+      }
+      case 'receipt':
+        this.receipts = [...this.receipts.filter(({ id }) => id !== event.receipt.id), event.receipt];
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+/** A signal that has not been withdrawn. */
+export function isActive(signal: Signal): boolean {
+  return signal.withdrawnAt === undefined;
+}

@@ -1,0 +1,1 @@
+export const command={summary:'',usage:'',async run(){}};

@@ -1,0 +1,65 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import type { FileSource } from '../formats/tensors';
+import { messageOf, ThumbprintError } from '../shared/errors';
+
+/** Bytes of a file. @throws ThumbprintError `bad-input` when it cannot be read. */
+export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (cause) {
+    throw new ThumbprintError('bad-input', `${path} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** A model folder on disk. */
+export function folderSource(folder: string): FileSource {
+  return { read: (path) => readBytes(join(folder, path)) };
+}
+
+export async function readJson(path: string): Promise<unknown> {
+  const bytes = await readBytes(path);
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch (cause) {
+    throw new ThumbprintError('bad-input', `${path} is not JSON: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Records of a JSON-lines file. @throws ThumbprintError `bad-input` with the number of the line that does not fit. */
+export async function readJsonLines<T extends v.GenericSchema>(path: string, schema: T): Promise<v.InferOutput<T>[]> {
+  const lines = new TextDecoder().decode(await readBytes(path)).split('\n');
+  const records: v.InferOutput<T>[] = [];
+  lines.forEach((line, index) => {
+    if (line.trim() === '') return;
+    let json: unknown;
+    try {
+      json = JSON.parse(line);
+    } catch (cause) {
+      throw new ThumbprintError('bad-input', `${path}, line ${index + 1} is not JSON.`, { cause });
+    }
+    const parsed = v.safeParse(schema, json);
+    if (!parsed.success) {
+      throw new ThumbprintError('bad-input', `${path}, line ${index + 1}: ${parsed.issues[0].message}.`);
+    }
+    records.push(parsed.output);
+  });
+  if (records.length === 0) throw new ThumbprintError('bad-input', `${path} has no records.`);
+  return records;
+}
+
+export async function writeFiles(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const [name, data] of files) await writeFile(join(folder, name), data);
+}
+
+/** The result of a command. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** News of a command that is not its result. */
+export function log(text: string): void {
+  process.stderr.write(`${text}\n`);
+}

@@ -1,0 +1,135 @@
+import * as v from 'valibot';
+import { ThumbprintError } from '../shared/errors';
+import { createRandom } from '../shared/random';
+import { linearShapes, type ModelConfig } from './model-config';
+import { readSafetensors, writeSafetensors } from './safetensors';
+import type { AdapterWeights, LoraTensor } from './tensors';
+
+const PREFIX = 'base_model.model.';
+
+const AdapterConfig = v.object({
+  peft_type: v.string(),
+  r: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),
+  lora_alpha: v.pipe(v.number(), v.minValue(0)),
+  bias: v.optional(v.string(), 'none'),
+  use_dora: v.optional(v.boolean(), false),
+  use_rslora: v.optional(v.boolean(), false),
+  thumbprint_base_sha256: v.optional(v.string()),
+});
+
+/** One adapted projection of a model. */
+interface Projection {
+  /** PEFT's module path: `model.layers.0.self_attn.q_proj`. */
+  path: string;
+  in: number;
+  out: number;
+}
+
+/** All projections an adapter covers, in the order of a forward pass. */
+export function projections(config: ModelConfig): Projection[] {
+  return Array.from({ length: config.num_hidden_layers }, (_, layer) =>
+    linearShapes(config).flatMap((shape) =>
+      shape.parts.map((part) => ({ path: `model.layers.${layer}.${part.path}`, in: shape.in, out: part.out })),
+    ),
+  ).flat();
+}
+
+/** A fresh adapter: A ~ U(±1/√in) from the seed, B = 0, so that it changes nothing (Hu et al. 2021, section 4.1). */
+export function emptyAdapter(
+  config: ModelConfig,
+  base: string,
+  options: { rank: number; lora_alpha: number; seed: number },
+): AdapterWeights {
+  const random = createRandom(options.seed);
+  const tensors = new Map<string, LoraTensor>();
+  for (const projection of projections(config)) {
+    const bound = 1 / Math.sqrt(projection.in);
+    const a = Float32Array.from({ length: options.rank * projection.in }, () => (random.float() * 2 - 1) * bound);
+    tensors.set(projection.path, { a, b: new Float32Array(projection.out * options.rank) });
+  }
+  return { rank: options.rank, lora_alpha: options.lora_alpha, base, tensors };
+}
+
+/** The two files of a PEFT adapter folder. */
+export interface AdapterFiles {
+  safetensors: Uint8Array<ArrayBuffer>;
+  adapterConfig: Record<string, unknown>;
+}
+
+/** An adapter as PEFT stores it. @param baseName for `base_model_name_or_path`. */
+export function writeAdapter(adapter: AdapterWeights, config: ModelConfig, baseName: string): AdapterFiles {
+  const tensors = new Map<string, { shape: number[]; data: Float32Array }>();
+  for (const projection of projections(config)) {
+    const tensor = adapter.tensors.get(projection.path);
+    if (!tensor) continue;
+    const name = PREFIX + projection.path;
+    tensors.set(`${name}.lora_A.weight`, { shape: [adapter.rank, projection.in], data: tensor.a });
+    tensors.set(`${name}.lora_B.weight`, { shape: [projection.out, adapter.rank], data: tensor.b });
+  }
+  const target_modules = linearShapes(config).flatMap((shape) => shape.parts.map((part) => part.name));
+  return {
+    safetensors: writeSafetensors(tensors),
+    adapterConfig: {
+      peft_type: 'LORA',
+      task_type: 'CAUSAL_LM',
+      base_model_name_or_path: baseName,
+      r: adapter.rank,
+      lora_alpha: adapter.lora_alpha,
+      lora_dropout: 0,
+      bias: 'none',
+      fan_in_fan_out: false,
+      inference_mode: true,
+      target_modules,
+      thumbprint_base_sha256: adapter.base,
+    },
+  };
+}
+
+/**
+ * Reads a PEFT adapter for this model. Modules it does not adapt become zero.
+ * @param base sha-256 of the model; an adapter that names another is refused, one that names none is accepted.
+ * @throws ThumbprintError `mismatch` that lists everything that does not fit, `bad-file` when it cannot be parsed.
+ */
+export function readAdapter(
+  safetensors: Uint8Array<ArrayBuffer>,
+  adapterConfig: unknown,
+  config: ModelConfig,
+  base: string,
+): AdapterWeights {
+  const parsed = v.safeParse(AdapterConfig, adapterConfig);
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    throw new ThumbprintError('bad-file', `adapter_config.json: ${v.getDotPath(issue) ?? ''}: ${issue.message}.`);
+  }
+  const { peft_type, r, lora_alpha, bias, use_dora, use_rslora, thumbprint_base_sha256 } = parsed.output;
+  const problems: string[] = [];
+  if (peft_type !== 'LORA') problems.push(`its type is ${peft_type}, not LORA`);
+  if (bias !== 'none') problems.push(`it trains biases (${bias})`);
+  if (use_dora) problems.push('it uses DoRA');
+  if (use_rslora) problems.push('it uses rank-stabilized scaling');
+  if (thumbprint_base_sha256 !== undefined && thumbprint_base_sha256 !== base) {
+    problems.push(`it was trained on model ${thumbprint_base_sha256.slice(0, 12)}, this is ${base.slice(0, 12)}`);
+  }
+  const file = readSafetensors(safetensors, 'adapter_model.safetensors');
+  const unknown = new Set(file.names);
+  const tensors = new Map<string, LoraTensor>();
+  for (const projection of projections(config)) {
+    const take = (half: 'A' | 'B', shape: number[]): Float32Array<ArrayBuffer> => {
+      const name = `${PREFIX}${projection.path}.lora_${half}.weight`;
+      unknown.delete(name);
+      const found = file.shapeOf(name);
+      if (found?.join() === shape.join()) return file.read(name).data;
+      if (found) problems.push(`${name} has shape [${found.join(', ')}] instead of [${shape.join(', ')}]`);
+      return new Float32Array(shape.reduce((product, n) => product * n, 1));
+    };
+    const tensor = { a: take('A', [r, projection.in]), b: take('B', [projection.out, r]) };
+    if (![...tensor.a, ...tensor.b].every(Number.isFinite)) problems.push(`${projection.path} holds numbers that are not finite`);
+    tensors.set(projection.path, tensor);
+  }
+  if (unknown.size > 0) problems.push(`this model has no ${[...unknown].join(', ')}`);
+  if (unknown.size === file.names.length) problems.push('it adapts nothing of this model');
+  if (problems.length > 0) {
+    throw new ThumbprintError('mismatch', `The adapter does not fit this model: ${problems.join('; ')}.`);
+  }
+  return { rank: r, lora_alpha, base, tensors };
+}

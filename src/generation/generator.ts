@@ -1,0 +1,197 @@
+import type { Gpu } from '../gpu/device';
+import { submit } from '../gpu/program';
+import type { AdapterSlot } from '../model/lora';
+import type { ModelRuntime } from '../model/runtime';
+import { ThumbprintError } from '../shared/errors';
+import type { SamplingSettings } from '../shared/records';
+import { buildDecoder, type DecoderPrograms, PREFILL_ROWS } from './decoder-programs';
+
+export type StopReason = 'end' | 'length' | 'stopped';
+
+export interface Generation {
+  /** The token that ended the reply included. */
+  tokenIds: number[];
+  /** Natural log-probability of each token under the unchanged distribution. */
+  logprobs: number[];
+  reason: StopReason;
+  promptTokens: number;
+  /** Prompt tokens that were not in the KV cache. */
+  prefilledTokens: number;
+  seconds: number;
+}
+
+export interface GenerateOptions {
+  sampling: Omit<SamplingSettings, 'seed'>;
+  seed: number;
+  onToken?: (id: number) => void;
+  signal?: AbortSignal;
+}
+
+const ONE_TOKEN = { tokens: 1, targets: 0, sequences: 0, examples: 0 };
+
+/** Generates replies; keeps the keys and values of the last conversation, for one adapter slot. */
+export class Generator {
+  private readonly runtime: ModelRuntime;
+  private readonly gpu: Gpu;
+  private readonly adapter: AdapterSlot;
+  private readonly programs: DecoderPrograms;
+  private readonly staging: GPUBuffer;
+  /** Tokens whose keys and values are in the cache, and the state of the adapter that computed them. */
+  private cached: number[] = [];
+  private cachedRevision = -1;
+  private busy = false;
+
+  private constructor(runtime: ModelRuntime, adapter: AdapterSlot, programs: DecoderPrograms) {
+    this.runtime = runtime;
+    this.gpu = runtime.gpu;
+    this.adapter = adapter;
+    this.programs = programs;
+    this.staging = this.gpu.createBuffer('sampled (readback)', 16, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+  }
+
+  /** Compiles everything that generation needs. */
+  static async create(runtime: ModelRuntime, adapter: AdapterSlot): Promise<Generator> {
+    return new Generator(runtime, adapter, await buildDecoder(runtime, adapter));
+  }
+
+  /** Positions of the KV cache. */
+  get capacity(): number {
+    return this.runtime.config.context_window_size;
+  }
+
+  /** Dispatches of one decoded token, sampling included. */
+  get dispatchesPerToken(): number {
+    return this.programs.decode.length + this.programs.sample.length;
+  }
+
+  /**
+   * Continues the prompt. What the cache holds of it already is not computed again.
+   * @throws ThumbprintError `bad-input` when the prompt is empty or fills the context.
+   */
+  async generate(prompt: readonly number[], options: GenerateOptions): Promise<Generation> {
+    return this.exclusively(async () => {
+      const started = performance.now();
+      const { sampling, seed, onToken, signal } = options;
+      const prefilledTokens = await this.prefill(prompt);
+      this.writeSeen(prompt);
+      this.writeSampling(sampling, seed);
+      const generation: Generation = {
+        tokenIds: [],
+        logprobs: [],
+        reason: 'length',
+        promptTokens: prompt.length,
+        prefilledTokens,
+        seconds: 0,
+      };
+      const most = Math.min(sampling.max_tokens, this.capacity - prompt.length);
+      while (generation.tokenIds.length < most) {
+        if (signal?.aborted) {
+          generation.reason = 'stopped';
+          break;
+        }
+        const { id, logprob } = await this.next(generation.tokenIds.at(-1));
+        generation.tokenIds.push(id);
+        generation.logprobs.push(logprob);
+        onToken?.(id);
+        if (this.runtime.config.stop_token_ids.includes(id)) {
+          generation.reason = 'end';
+          break;
+        }
+      }
+      generation.seconds = (performance.now() - started) / 1000;
+      return generation;
+    });
+  }
+
+  /** Logits [vocab] after the prompt. */
+  async logits(prompt: readonly number[]): Promise<Float32Array> {
+    return this.exclusively(async () => {
+      await this.prefill(prompt);
+      return new Float32Array(await this.gpu.read(this.programs.buffers.logits));
+    });
+  }
+
+  destroy(): void {
+    this.gpu.destroy(...this.programs.owned, this.staging);
+  }
+
+  private async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    if (this.busy) throw new ThumbprintError('internal', 'the generator is busy');
+    this.busy = true;
+    try {
+      return await work();
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** Computes what the cache lacks of the prompt and the logits after it; answers how many tokens that were. */
+  private async prefill(prompt: readonly number[]): Promise<number> {
+    if (prompt.length === 0 || prompt.length >= this.capacity) {
+      throw new ThumbprintError(
+        'bad-input',
+        `The prompt has ${prompt.length} tokens; the model takes 1 to ${this.capacity - 1}.`,
+      );
+    }
+    if (this.cachedRevision !== this.adapter.revision) this.cached = [];
+    this.cachedRevision = this.adapter.revision;
+    let known = 0;
+    // The last token is always computed: its logits are wanted.
+    while (known < prompt.length - 1 && this.cached[known] === prompt[known]) known++;
+    this.cached.length = known;
+    const { prefill, prefillHead, buffers } = this.programs;
+    for (let start = known; start < prompt.length; start += PREFILL_ROWS) {
+      const ids = prompt.slice(start, start + PREFILL_ROWS);
+      this.writePrompt(ids, start);
+      const last = start + ids.length === prompt.length;
+      const size = { ...ONE_TOKEN, tokens: ids.length };
+      submit(this.gpu, size, ...(last ? [prefill, prefillHead] : [prefill]));
+      if (!last) await this.gpu.device.queue.onSubmittedWorkDone();
+      this.cached.push(...ids);
+    }
+    const position = prompt.length - 1;
+    // The sampler moves it on to the next position.
+    this.gpu.write(buffers.token, new Uint32Array([prompt.at(-1) ?? 0, position, 0, 0, 0, position, 0, 0]));
+    return prompt.length - known;
+  }
+
+  private writePrompt(ids: readonly number[], start: number): void {
+    const { prompt, lastRow, batch } = this.programs.buffers;
+    const words = ids.flatMap((id, i) => [id, start + i, 0, 0, 0, start + i, 0, 0]);
+    this.gpu.write(prompt, new Uint32Array(words));
+    this.gpu.write(lastRow, new Uint32Array([ids.length - 1, 0, 0, 0]));
+    this.gpu.write(batch, new Uint32Array([ids.length, 0, 0, 0]));
+  }
+
+  private writeSeen(prompt: readonly number[]): void {
+    const seen = new Uint32Array(this.runtime.config.vocab_size);
+    for (const id of prompt) seen[id] = 1;
+    this.gpu.write(this.programs.buffers.seen, seen);
+  }
+
+  private writeSampling(s: GenerateOptions['sampling'], seed: number): void {
+    const words = new Uint32Array(8);
+    new Float32Array(words.buffer).set([s.temperature, s.top_p, s.min_p, s.repetition_penalty]);
+    words.set([s.top_k, seed >>> 0], 4);
+    this.gpu.write(this.programs.buffers.sampling, words);
+  }
+
+  /** One token: decodes the one drawn before, if any, and draws; one encoder, one submit, 8 bytes read back. */
+  private async next(previous: number | undefined): Promise<{ id: number; logprob: number }> {
+    const { decode, sample, buffers } = this.programs;
+    const encoder = this.gpu.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    if (previous !== undefined) {
+      decode.encode(pass, ONE_TOKEN);
+      this.cached.push(previous);
+    }
+    sample.encode(pass, ONE_TOKEN);
+    pass.end();
+    encoder.copyBufferToBuffer(buffers.sampled, 0, this.staging, 0, 8);
+    this.gpu.device.queue.submit([encoder.finish()]);
+    await this.staging.mapAsync(GPUMapMode.READ, 0, 8);
+    const words = new Uint32Array(this.staging.getMappedRange(0, 8).slice(0));
+    this.staging.unmap();
+    return { id: words[0] ?? 0, logprob: new Float32Array(words.buffer)[1] ?? 0 };
+  }
+}

@@ -1,0 +1,155 @@
+import { ThumbprintError } from '../shared/errors';
+
+/** What the engine knows of the device it runs on. */
+export interface GpuInfo {
+  vendor: string;
+  architecture: string;
+  description: string;
+  features: string[];
+}
+
+/** Features that kernels can use where they exist; nothing needs them. */
+const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+
+/** Limits raised to what the adapter offers: weights of larger models need large bindings. */
+const RAISED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+] as const;
+
+/** A device, its buffers counted, and news of its loss. */
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly info: GpuInfo;
+  /** How many lanes may share a load: every subgroup is at least that wide; 1 without subgroups. */
+  readonly lanes: 1 | 4 | 8;
+  /** Resolves, with the reason, when the device is gone. */
+  readonly lost: Promise<ThumbprintError>;
+  private readonly buffers = new Set<GPUBuffer>();
+
+  private constructor(device: GPUDevice, info: GpuInfo, subgroupMinSize: number) {
+    this.device = device;
+    this.info = info;
+    const subgroups = device.features.has('subgroups');
+    this.lanes = subgroups && subgroupMinSize >= 8 ? 8 : subgroups && subgroupMinSize >= 4 ? 4 : 1;
+    this.lost = device.lost.then(
+      (lost) =>
+        new ThumbprintError(
+          'device-lost',
+          `The graphics device was lost (${lost.reason}: ${lost.message}). Reload the page to go on; nothing stored is lost.`,
+        ),
+    );
+  }
+
+  /**
+   * Opens the best adapter.
+   * @param gpu `navigator.gpu`, or Dawn's in Node.
+   * @throws ThumbprintError `no-webgpu` with what the user can do.
+   */
+  static async open(gpu: GPU | undefined): Promise<Gpu> {
+    const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' });
+    if (!adapter) {
+      throw new ThumbprintError(
+        'no-webgpu',
+        'This browser offers no WebGPU adapter. Use a current Chrome, Edge, Safari or Firefox with hardware acceleration switched on.',
+      );
+    }
+    const requiredLimits: Record<string, number> = {};
+    for (const limit of RAISED_LIMITS) requiredLimits[limit] = adapter.limits[limit];
+    const device = await adapter.requestDevice({
+      requiredFeatures: OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature)),
+      requiredLimits,
+    });
+    const { vendor, architecture, description } = adapter.info;
+    return new Gpu(
+      device,
+      { vendor, architecture, description, features: [...device.features].sort() },
+      adapter.info.subgroupMinSize,
+    );
+  }
+
+  /**
+   * A labelled buffer. Who creates it destroys it with `destroy`.
+   * @param size bytes; rounded up to a multiple of 4.
+   * @throws ThumbprintError `out-of-memory` when it is larger than the device allows.
+   */
+  createBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    const bytes = Math.max(16, Math.ceil(size / 4) * 4);
+    const limit = usage & GPUBufferUsage.STORAGE ? this.device.limits.maxStorageBufferBindingSize : Infinity;
+    if (bytes > Math.min(limit, this.device.limits.maxBufferSize)) {
+      throw new ThumbprintError(
+        'out-of-memory',
+        `${label} needs ${bytes} bytes, more than one buffer of this device holds. Choose a smaller model.`,
+      );
+    }
+    const buffer = this.device.createBuffer({ label, size: bytes, usage });
+    this.buffers.add(buffer);
+    return buffer;
+  }
+
+  /** A storage buffer that can be copied from and to. */
+  storage(label: string, size: number): GPUBuffer {
+    return this.createBuffer(label, size, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC);
+  }
+
+  /** A storage buffer with contents. */
+  upload(label: string, data: ArrayBufferView<ArrayBuffer>): GPUBuffer {
+    const buffer = this.storage(label, data.byteLength);
+    this.write(buffer, data);
+    return buffer;
+  }
+
+  uniform(label: string, size: number): GPUBuffer {
+    return this.createBuffer(label, size, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  }
+
+  /** Writes `data` at `offset` bytes; an odd number of halfwords is padded with zeros. */
+  write(buffer: GPUBuffer, data: ArrayBufferView<ArrayBuffer>, offset = 0): void {
+    const whole = data.byteLength - (data.byteLength % 4);
+    if (whole > 0) this.device.queue.writeBuffer(buffer, offset, data.buffer, data.byteOffset, whole);
+    if (whole === data.byteLength) return;
+    const rest = new Uint8Array(4);
+    rest.set(new Uint8Array(data.buffer, data.byteOffset + whole, data.byteLength - whole));
+    this.device.queue.writeBuffer(buffer, offset + whole, rest);
+  }
+
+  /** Copies `size` bytes of `source` back; waits for everything submitted before. */
+  async read(source: GPUBuffer, size: number = source.size, offset = 0): Promise<ArrayBuffer> {
+    const staging = this.createBuffer(`${source.label} (readback)`, size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+    try {
+      const encoder = this.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(source, offset, staging, 0, size);
+      this.device.queue.submit([encoder.finish()]);
+      await staging.mapAsync(GPUMapMode.READ);
+      return staging.getMappedRange().slice(0);
+    } finally {
+      this.destroy(staging);
+    }
+  }
+
+  destroy(...buffers: GPUBuffer[]): void {
+    for (const buffer of buffers) {
+      this.buffers.delete(buffer);
+      buffer.destroy();
+    }
+  }
+
+  /** Buffers created and not destroyed. */
+  get liveBuffers(): number {
+    return this.buffers.size;
+  }
+
+  /** Bytes of the buffers created and not destroyed. */
+  get liveBytes(): number {
+    let bytes = 0;
+    for (const buffer of this.buffers) bytes += buffer.size;
+    return bytes;
+  }
+
+  close(): void {
+    this.destroy(...this.buffers);
+    this.device.destroy();
+  }
+}

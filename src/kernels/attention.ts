@@ -1,0 +1,88 @@
+import backwardKvShader from '../../shaders/backward/attention_backward_kv.wgsl?raw';
+import backwardQShader from '../../shaders/backward/attention_backward_q.wgsl?raw';
+import shader from '../../shaders/forward/attention.wgsl?raw';
+import decodeShader from '../../shaders/forward/attention_decode.wgsl?raw';
+import { type Dispatch, workgroups } from '../gpu/program';
+import { kernelSource } from './sources';
+
+export interface AttentionShape {
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  /** Rows of the key and value buffers. */
+  capacity: number;
+}
+
+export function attentionConstants(shape: AttentionShape): Record<string, number> {
+  return {
+    HEADS: shape.heads,
+    KV_HEADS: shape.kvHeads,
+    HEAD_DIM: shape.headDim,
+    CAPACITY: shape.capacity,
+  };
+}
+
+/** Buffers that the forward and the backward kernels share. */
+export interface AttentionBuffers {
+  /** [T, heads · head_dim], rotated */
+  q: GPUBuffer;
+  /** [kv_heads][capacity][head_dim], rotated */
+  keys: GPUBuffer;
+  values: GPUBuffer;
+  tokens: GPUBuffer;
+  /** [T, heads · head_dim] */
+  out: GPUBuffer;
+  /** [T, heads] of (log-sum-exp, δ) */
+  statistics: GPUBuffer;
+  batch: GPUBuffer;
+}
+
+/** out and statistics for T queries. */
+export function attention(shape: AttentionShape, buffers: AttentionBuffers): Dispatch {
+  const { q, keys, values, tokens, out, statistics, batch } = buffers;
+  return {
+    kernel: kernelSource('attention', shader, 'batch', 'token'),
+    constants: attentionConstants(shape),
+    bindings: { q, keys, values, tokens, out, statistics, batch },
+    grid: ({ tokens: count }) => [workgroups(count, 32), shape.heads],
+  };
+}
+
+/** out for the one query of decoding. */
+export function attentionDecode(
+  shape: AttentionShape,
+  buffers: Omit<AttentionBuffers, 'statistics' | 'batch'>,
+): Dispatch {
+  const { q, keys, values, tokens, out } = buffers;
+  return {
+    kernel: kernelSource('attention_decode', decodeShader, 'token'),
+    constants: attentionConstants(shape),
+    bindings: { q, keys, values, tokens, out },
+    grid: () => [shape.heads],
+  };
+}
+
+/** dq, dk, dv given dOut; in this order, since the first pass writes δ for the second. */
+export function attentionBackward(
+  shape: AttentionShape,
+  buffers: AttentionBuffers,
+  gradients: { dOut: GPUBuffer; dq: GPUBuffer; dk: GPUBuffer; dv: GPUBuffer },
+): [Dispatch, Dispatch] {
+  const { q, keys, values, tokens, out, statistics, batch } = buffers;
+  const { dOut, dq, dk, dv } = gradients;
+  const constants = attentionConstants(shape);
+  return [
+    {
+      kernel: kernelSource('attention_backward_q', backwardQShader, 'batch', 'token'),
+      constants,
+      bindings: { q, keys, values, tokens, out, d_out: dOut, statistics, dq, batch },
+      grid: ({ tokens: count }) => [workgroups(count, 32), shape.heads],
+    },
+    {
+      kernel: kernelSource('attention_backward_kv', backwardKvShader, 'batch', 'token'),
+      constants,
+      bindings: { q, keys, values, tokens, d_out: dOut, statistics, dk, dv, batch },
+      grid: ({ tokens: count }) => [workgroups(count, 32), shape.kvHeads],
+    },
+  ];
+}

@@ -1,0 +1,115 @@
+import backwardShader from '../../shaders/backward/linear_backward.wgsl?raw';
+import shader from '../../shaders/forward/linear.wgsl?raw';
+import rowShader from '../../shaders/forward/linear_row.wgsl?raw';
+import { type Dispatch, workgroups } from '../gpu/program';
+import type { Int4Buffers } from './int4';
+import { type LoraBuffers, partConstants } from './lora';
+import { sharedLoadSource } from './sources';
+
+/** A workgroup is one subgroup of the software rasterizers; wider ones gain nothing there. */
+const WORKGROUP = 32;
+
+interface LinearArgs {
+  lanes: number;
+  matrix: Int4Buffers;
+  /** With its inner products XA, from `loraDown`. */
+  lora: { buffers: LoraBuffers; xa: GPUBuffer } | null;
+  /** The adapter's scale, bound even where no LoRA is. */
+  loraUniform: GPUBuffer;
+  x: GPUBuffer;
+  y: GPUBuffer;
+  /** Added to the product; may not be y. */
+  residual?: GPUBuffer;
+  batch: GPUBuffer;
+}
+
+/** y[T, out] = x·Wᵀ + LoRA (+ residual) for T rows. */
+export function linear(args: LinearArgs): Dispatch {
+  const common = linearCommon(args);
+  return {
+    kernel: sharedLoadSource(args.lanes, 'linear', shader, 'batch', 'int4', 'lora', 'lora_up'),
+    constants: common.constants,
+    bindings: { ...common.bindings, batch: args.batch },
+    grid: ({ tokens }) => [workgroups(args.matrix.rows / 4, WORKGROUP), workgroups(tokens, 8)],
+  };
+}
+
+/** `linear` for one row. */
+export function linearRow(args: Omit<LinearArgs, 'batch'>): Dispatch {
+  const common = linearCommon(args);
+  return {
+    kernel: sharedLoadSource(args.lanes, 'linear_row', rowShader, 'int4', 'lora', 'lora_up'),
+    constants: common.constants,
+    bindings: common.bindings,
+    grid: () => [workgroups(args.matrix.rows / 4, WORKGROUP)],
+  };
+}
+
+function linearCommon(args: Omit<LinearArgs, 'batch'>): Pick<Dispatch, 'constants' | 'bindings'> {
+  const { matrix, lora, x } = args;
+  return {
+    constants: {
+      IN: matrix.columns,
+      OUT: matrix.rows,
+      WORKGROUP,
+      LANES: args.lanes,
+      SCALE_F16: matrix.scaleF16,
+      RESIDUAL: args.residual !== undefined,
+      LORA: lora !== null,
+      ...partConstants(lora?.buffers ?? NO_LORA),
+    },
+    // What is not used is bound to x, which is read too.
+    bindings: {
+      weight: matrix.weight,
+      scale: matrix.scale,
+      x,
+      xa: lora?.xa ?? x,
+      lora_b: lora?.buffers.b ?? x,
+      residual: args.residual ?? x,
+      y: args.y,
+      lora: args.loraUniform,
+    },
+  };
+}
+
+const NO_LORA = { rank: 4, parts: [] };
+
+interface BackwardArgs {
+  lanes: number;
+  matrix: Int4Buffers;
+  /** With dXB, from `loraUpBackward`. */
+  lora: { buffers: LoraBuffers; dxb: GPUBuffer } | null;
+  /** The adapter's scale, bound even where no LoRA is. */
+  loraUniform: GPUBuffer;
+  dy: GPUBuffer;
+  dx: GPUBuffer;
+  batch: GPUBuffer;
+}
+
+/** dx[T, in] = dy·W + LoRA: the input gradient of `linear`. */
+export function linearBackward(args: BackwardArgs): Dispatch {
+  const { matrix, lora, dy } = args;
+  return {
+    kernel: sharedLoadSource(args.lanes, 'linear_backward', backwardShader, 'batch', 'int4', 'lora'),
+    constants: {
+      IN: matrix.columns,
+      OUT: matrix.rows,
+      WORKGROUP,
+      LANES: args.lanes,
+      SCALE_F16: matrix.scaleF16,
+      LORA: lora !== null,
+      INNER: lora ? lora.buffers.rank * lora.buffers.parts.length : 0,
+    },
+    bindings: {
+      weight: matrix.weight,
+      scale: matrix.scale,
+      dy,
+      dxb: lora?.dxb ?? dy,
+      lora_a: lora?.buffers.a ?? dy,
+      dx: args.dx,
+      lora: args.loraUniform,
+      batch: args.batch,
+    },
+    grid: ({ tokens }) => [workgroups(matrix.columns / 8, WORKGROUP), workgroups(tokens, 8)],
+  };
+}

@@ -1,0 +1,102 @@
+import gradAShader from '../../shaders/backward/lora_grad_a.wgsl?raw';
+import gradBShader from '../../shaders/backward/lora_grad_b.wgsl?raw';
+import upBackwardShader from '../../shaders/backward/lora_up_backward.wgsl?raw';
+import downShader from '../../shaders/forward/lora_down.wgsl?raw';
+import { type BufferSlice, type Dispatch, workgroups } from '../gpu/program';
+import { kernelSource, sharedLoadSource } from './sources';
+
+/** LoRA of one stacked matrix on the device, as the kernels take it. */
+export interface LoraBuffers {
+  /** Multiple of 4. */
+  rank: number;
+  /** Rows of each stacked part. */
+  parts: readonly number[];
+  /** A [parts · rank, in] and B [out, rank], slices of an arena. */
+  a: BufferSlice;
+  b: BufferSlice;
+}
+
+/** The constants that tell a column's part; at most three parts. */
+export function partConstants(lora: Pick<LoraBuffers, 'rank' | 'parts'>): Record<string, number> {
+  const [first = 0, second = 0, third = 0] = lora.parts;
+  return {
+    RANK: lora.rank,
+    PARTS: lora.parts.length,
+    PART_END_0: first,
+    PART_END_1: lora.parts.length > 2 ? first + second : first + second + third,
+  };
+}
+
+function inner(lora: LoraBuffers): number {
+  return lora.rank * lora.parts.length;
+}
+
+/** xa[T, parts·rank] = x·Aᵀ; `in` is the width of x. */
+export function loraDown(args: {
+  lanes: number;
+  lora: LoraBuffers;
+  in: number;
+  x: GPUBuffer;
+  xa: GPUBuffer;
+  batch: GPUBuffer;
+}): Dispatch {
+  const workgroup = 8;
+  return {
+    kernel: sharedLoadSource(args.lanes, 'lora_down', downShader, 'batch'),
+    constants: { IN: args.in, OUT: inner(args.lora), WORKGROUP: workgroup, LANES: args.lanes },
+    bindings: { x: args.x, lora_a: args.lora.a, xa: args.xa, batch: args.batch },
+    grid: ({ tokens }) => [workgroups(inner(args.lora), workgroup), workgroups(tokens, 8)],
+  };
+}
+
+/** dxb[T, parts·rank] = dy·B; `out` is the width of dy. */
+export function loraUpBackward(args: {
+  lora: LoraBuffers;
+  out: number;
+  dy: GPUBuffer;
+  dxb: GPUBuffer;
+  batch: GPUBuffer;
+}): Dispatch {
+  return {
+    kernel: kernelSource('lora_up_backward', upBackwardShader, 'batch'),
+    constants: { OUT: args.out, ...partConstants(args.lora) },
+    bindings: { dy: args.dy, lora_b: args.lora.b, dxb: args.dxb, batch: args.batch },
+    grid: ({ tokens }) => [workgroups((tokens * inner(args.lora)) / 4, 32)],
+  };
+}
+
+/** grad_b[out, rank] += s·dyᵀ·xa. */
+export function loraGradB(args: {
+  lora: LoraBuffers;
+  out: number;
+  dy: GPUBuffer;
+  xa: GPUBuffer;
+  gradB: BufferSlice;
+  loraUniform: GPUBuffer;
+  batch: GPUBuffer;
+}): Dispatch {
+  return {
+    kernel: kernelSource('lora_grad_b', gradBShader, 'batch', 'lora'),
+    constants: { OUT: args.out, ...partConstants(args.lora) },
+    bindings: { dy: args.dy, xa: args.xa, grad_b: args.gradB, lora: args.loraUniform, batch: args.batch },
+    grid: () => [workgroups(args.out, 32), args.lora.rank / 4],
+  };
+}
+
+/** grad_a[parts·rank, in] += s·dxbᵀ·x. */
+export function loraGradA(args: {
+  lora: LoraBuffers;
+  in: number;
+  x: GPUBuffer;
+  dxb: GPUBuffer;
+  gradA: BufferSlice;
+  loraUniform: GPUBuffer;
+  batch: GPUBuffer;
+}): Dispatch {
+  return {
+    kernel: kernelSource('lora_grad_a', gradAShader, 'batch', 'lora'),
+    constants: { IN: args.in, INNER: inner(args.lora) },
+    bindings: { x: args.x, dxb: args.dxb, grad_a: args.gradA, lora: args.loraUniform, batch: args.batch },
+    grid: () => [workgroups(args.in, 32), inner(args.lora) / 4],
+  };
+}

@@ -1,0 +1,24 @@
+import shader from '../../shaders/loss/preference.wgsl?raw';
+import { type Dispatch, workgroups } from '../gpu/program';
+import { kernelSource } from './sources';
+
+/** Values of `Example.kind` in shaders/loss/preference.wgsl. */
+export const EXAMPLE_KIND = { pair: 0, up: 1, down: 2, sft: 3 } as const;
+
+/** Loss and margin of each example, d loss / d logprob of each sequence. */
+export function preference(args: {
+  examples: GPUBuffer;
+  sequences: GPUBuffer;
+  logprobs: GPUBuffer;
+  coefficients: GPUBuffer;
+  metrics: GPUBuffer;
+  loss: GPUBuffer;
+  batch: GPUBuffer;
+}): Dispatch {
+  return {
+    kernel: kernelSource('preference', shader, 'batch'),
+    constants: {},
+    bindings: { ...args },
+    grid: ({ examples }) => [workgroups(examples, 32)],
+  };
+}

@@ -1,0 +1,40 @@
+import batch from '../../shaders/lib/batch.wgsl?raw';
+import eightPlain from '../../shaders/lib/eight_plain.wgsl?raw';
+import eightSubgroup from '../../shaders/lib/eight_subgroup.wgsl?raw';
+import int4 from '../../shaders/lib/int4.wgsl?raw';
+import lora from '../../shaders/lib/lora.wgsl?raw';
+import loraUp from '../../shaders/lib/lora_up.wgsl?raw';
+import sumRow from '../../shaders/lib/sum_row.wgsl?raw';
+import target from '../../shaders/lib/target.wgsl?raw';
+import token from '../../shaders/lib/token.wgsl?raw';
+import type { KernelSource } from '../gpu/program';
+
+const LIBRARY = {
+  batch,
+  eight_plain: eightPlain,
+  eight_subgroup: eightSubgroup,
+  int4,
+  lora,
+  lora_up: loraUp,
+  sum_row: sumRow,
+  target,
+  token,
+};
+
+/** A kernel's text behind the library pieces it includes. */
+export function kernelSource(name: string, code: string, ...pieces: (keyof typeof LIBRARY)[]): KernelSource {
+  return { name, code: [...pieces.map((piece) => LIBRARY[piece]), code].join('\n') };
+}
+
+/**
+ * A kernel that shares loads within a subgroup, in the form this device runs.
+ * @param lanes 8 or 4: every subgroup is at least that wide; 1: no subgroups.
+ */
+export function sharedLoadSource(
+  lanes: number,
+  name: string,
+  code: string,
+  ...pieces: (keyof typeof LIBRARY)[]
+): KernelSource {
+  return kernelSource(name, code, lanes === 1 ? 'eight_plain' : 'eight_subgroup', ...pieces);
+}

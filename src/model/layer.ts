@@ -1,0 +1,119 @@
+import type { LinearName } from '../formats/model-config';
+import type { Dispatch } from '../gpu/program';
+import { attention, attentionDecode, type AttentionShape } from '../kernels/attention';
+import { linear, linearRow } from '../kernels/linear';
+import { loraDown } from '../kernels/lora';
+import { rmsNorm } from '../kernels/rms-norm';
+import { ropeAppend } from '../kernels/rope';
+import { swiglu } from '../kernels/swiglu';
+import { required } from '../shared/assert';
+import type { Activations } from './activations';
+import type { AdapterSlot } from './lora';
+import type { LayerWeights, ModelWeights } from './weights';
+
+/** What a forward pass runs on. */
+export interface ForwardContext {
+  lanes: number;
+  weights: ModelWeights;
+  adapter: AdapterSlot;
+  activations: Activations;
+  /** Token [rows]: shaders/lib/token.wgsl */
+  tokens: GPUBuffer;
+  /** Uniform Batch: shaders/lib/batch.wgsl */
+  batch: GPUBuffer;
+  /** Rows of the key and value buffers. */
+  capacity: number;
+  /** One row: the kernels of decoding; many: those of prefill and training. */
+  single: boolean;
+}
+
+/** Keys and values of a layer, [kv_heads][capacity][head_dim]. */
+export interface KeyValue {
+  keys: GPUBuffer;
+  values: GPUBuffer;
+}
+
+export function attentionShape({ weights: { config }, capacity }: ForwardContext): AttentionShape {
+  return {
+    heads: config.num_attention_heads,
+    kvHeads: config.num_key_value_heads,
+    headDim: config.head_dim,
+    capacity,
+  };
+}
+
+export function layerWeights(context: ForwardContext, layer: number): LayerWeights {
+  return required(context.weights.layers[layer], `layer ${layer}`);
+}
+
+/** y = adapted linear of x (+ residual): the LoRA's inner products, then the product with the int4 matrix. */
+export function adaptedLinear(
+  context: ForwardContext,
+  layer: number,
+  name: LinearName,
+  buffers: { x: GPUBuffer; y: GPUBuffer; residual?: GPUBuffer },
+): Dispatch[] {
+  const { lanes, adapter, activations, batch } = context;
+  const matrix = layerWeights(context, layer).linears[name];
+  const lora = adapter.buffers(layer, name);
+  const xa = activations.xa[name];
+  const product = { lanes, matrix, lora: { buffers: lora, xa }, loraUniform: adapter.uniform, ...buffers };
+  return [
+    loraDown({ lanes, lora, in: matrix.columns, x: buffers.x, xa, batch }),
+    context.single ? linearRow(product) : linear({ ...product, batch }),
+  ];
+}
+
+/** One decoder layer: y = x + attention + MLP; x and y may not be the same buffer. */
+export function forwardLayer(
+  context: ForwardContext,
+  layer: number,
+  cache: KeyValue,
+  x: GPUBuffer,
+  y: GPUBuffer,
+): Dispatch[] {
+  return [...forwardUntilSwiglu(context, layer, cache, x), ...down(context, layer, y)];
+}
+
+/** A layer's forward pass without its last product, which the backward pass does not need. */
+export function forwardUntilSwiglu(context: ForwardContext, layer: number, cache: KeyValue, x: GPUBuffer): Dispatch[] {
+  const { weights, activations: a, tokens, batch } = context;
+  const { inputNorm, postAttentionNorm } = layerWeights(context, layer);
+  const shape = attentionShape(context);
+  const attentionBuffers = { q: a.q, ...cache, tokens, out: a.attended };
+  return [
+    rmsNorm({ norm: inputNorm, x, y: a.attentionInput }),
+    ...adaptedLinear(context, layer, 'qkv_proj', { x: a.attentionInput, y: a.qkv }),
+    ropeAppend({ shape, tokens, rotation: weights.rotation, batch, qkv: a.qkv, q: a.q, ...cache }),
+    context.single
+      ? attentionDecode(shape, attentionBuffers)
+      : attention(shape, { ...attentionBuffers, statistics: a.statistics, batch }),
+    ...adaptedLinear(context, layer, 'o_proj', { x: a.attended, y: a.middle, residual: x }),
+    rmsNorm({ norm: postAttentionNorm, x: a.middle, y: a.mlpInput }),
+    ...adaptedLinear(context, layer, 'gate_up_proj', { x: a.mlpInput, y: a.gateUp }),
+    swiglu({ size: weights.config.intermediate_size, gateUp: a.gateUp, h: a.h, batch }),
+    // XA of the last product: part of what the backward pass needs.
+    loraDown({
+      lanes: context.lanes,
+      lora: context.adapter.buffers(layer, 'down_proj'),
+      in: weights.config.intermediate_size,
+      x: a.h,
+      xa: a.xa.down_proj,
+      batch,
+    }),
+  ];
+}
+
+function down(context: ForwardContext, layer: number, y: GPUBuffer): Dispatch[] {
+  const { lanes, adapter, activations: a, batch } = context;
+  const product = {
+    lanes,
+    matrix: layerWeights(context, layer).linears.down_proj,
+    lora: { buffers: adapter.buffers(layer, 'down_proj'), xa: a.xa.down_proj },
+    loraUniform: adapter.uniform,
+    x: a.h,
+    y,
+    residual: a.middle,
+  };
+  return [context.single ? linearRow(product) : linear({ ...product, batch })];
+}

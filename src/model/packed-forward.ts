@@ -1,0 +1,178 @@
+import type { Gpu } from '../gpu/device';
+import { type BatchSize, type Dispatch, type PipelineCache, Program, submit } from '../gpu/program';
+import { embed } from '../kernels/embed';
+import { linear, linearBackward } from '../kernels/linear';
+import { rmsNorm, rmsNormBackward } from '../kernels/rms-norm';
+import { gatherRows } from '../kernels/rows';
+import { tokenLogprob } from '../kernels/token-logprob';
+import { required } from '../shared/assert';
+import { ThumbprintError } from '../shared/errors';
+import { activationBuffers, createActivations, paddedRows } from './activations';
+import { forwardLayer, type ForwardContext, type KeyValue } from './layer';
+import type { AdapterSlot } from './lora';
+import { type PackedBatch, TARGET_WORDS, TOKEN_WORDS } from './packed-batch';
+import type { ModelWeights } from './weights';
+
+/** Bytes of logits that may exist at once; the targets of a batch pass the head in chunks of that size. */
+const LOGIT_BYTES = 16 * 2 ** 20;
+
+/** Waits until background work may use the device again. */
+export type Turn = () => Promise<void>;
+
+/** Forward pass over a packed batch, up to the log-probability of every target. Keeps each layer's input. */
+export class PackedForward {
+  readonly context: ForwardContext;
+  /** Keys and values of the layer computed last. */
+  readonly cache: KeyValue;
+  /** Inputs of the layers and, last, the output of the last one: [layers + 1] of [rows, D]. */
+  readonly streams: GPUBuffer[];
+  readonly targets: GPUBuffer;
+  readonly logprobs: GPUBuffer;
+  /** d logprob / d hidden of every target, [rows, D]; only with `gradient`. */
+  readonly targetGradients: GPUBuffer;
+  private readonly gpu: Gpu;
+  private readonly chunk: GPUBuffer;
+  private readonly chunkRows: number;
+  private readonly chunkGradients: GPUBuffer;
+  private readonly owned: GPUBuffer[] = [];
+  private layers: Program[] = [];
+  private head: Program | null = null;
+
+  /** @param rows most tokens of a batch. */
+  private constructor(gpu: Gpu, weights: ModelWeights, adapter: AdapterSlot, rows: number) {
+    this.gpu = gpu;
+    const { config } = weights;
+    const padded = paddedRows(rows);
+    const own = (buffer: GPUBuffer): GPUBuffer => {
+      this.owned.push(buffer);
+      return buffer;
+    };
+    const matrix = (label: string, height: number, columns: number): GPUBuffer =>
+      own(gpu.storage(label, height * columns * 4));
+    const kv = config.num_key_value_heads * config.head_dim;
+    const activations = createActivations(gpu, config, adapter.layout.rank, rows);
+    this.owned.push(...activationBuffers(activations));
+    this.context = {
+      lanes: gpu.lanes,
+      weights,
+      adapter,
+      activations,
+      tokens: own(gpu.storage('batch tokens', padded * TOKEN_WORDS * 4)),
+      batch: own(gpu.uniform('batch', 16)),
+      capacity: padded,
+      single: false,
+    };
+    this.cache = { keys: matrix('batch keys', padded, kv), values: matrix('batch values', padded, kv) };
+    this.streams = Array.from({ length: config.num_hidden_layers + 1 }, (_, layer) =>
+      matrix(`stream ${layer}`, padded, config.hidden_size),
+    );
+    this.targets = own(gpu.storage('targets', padded * TARGET_WORDS * 4));
+    this.logprobs = own(gpu.storage('logprobs', padded * 4));
+    this.targetGradients = matrix('target gradients', padded, config.hidden_size);
+    this.chunk = own(gpu.uniform('chunk', 16));
+    this.chunkRows = Math.min(padded, Math.max(8, Math.floor(LOGIT_BYTES / (config.vocab_size * 32)) * 8));
+    this.chunkGradients = matrix('chunk gradients', this.chunkRows, config.hidden_size);
+  }
+
+  /** @param gradient whether the head also writes `targetGradients`. */
+  static async create(
+    gpu: Gpu,
+    cache: PipelineCache,
+    weights: ModelWeights,
+    adapter: AdapterSlot,
+    options: { rows: number; gradient: boolean },
+  ): Promise<PackedForward> {
+    const forward = new PackedForward(gpu, weights, adapter, options.rows);
+    const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, cache, dispatches);
+    [forward.head, ...forward.layers] = await Promise.all([
+      build(forward.headDispatches(options.gradient)),
+      ...weights.layers.map((_, layer) => build(forward.layerDispatches(layer))),
+    ]);
+    return forward;
+  }
+
+  /** Most tokens of a batch. */
+  get rows(): number {
+    return this.context.activations.rows;
+  }
+
+  /**
+   * Runs the batch; `logprobs` then holds one value a target.
+   * @param turn called before each submit, one a layer: other work goes first there.
+   */
+  async run(batch: PackedBatch, size: BatchSize, turn: Turn): Promise<void> {
+    if (batch.rows > this.rows) {
+      throw new ThumbprintError('internal', `batch of ${batch.rows} rows, room for ${this.rows}`);
+    }
+    const { tokens, batch: uniform } = this.context;
+    await turn();
+    this.gpu.write(tokens, batch.tokens);
+    this.gpu.write(this.targets, batch.targets);
+    this.gpu.write(uniform, new Uint32Array([size.tokens, size.targets, size.sequences, size.examples]));
+    for (const layer of this.layers) {
+      await turn();
+      submit(this.gpu, size, layer);
+      await this.gpu.device.queue.onSubmittedWorkDone();
+    }
+    for (let start = 0; start < size.targets; start += this.chunkRows) {
+      await turn();
+      this.runHead(start, Math.min(this.chunkRows, size.targets - start));
+    }
+  }
+
+  /** Log-probabilities of the first `count` targets of the last run. */
+  async readLogprobs(count: number): Promise<Float32Array> {
+    return new Float32Array(await this.gpu.read(this.logprobs, count * 4));
+  }
+
+  destroy(): void {
+    this.gpu.destroy(...this.owned);
+  }
+
+  private runHead(start: number, count: number): void {
+    this.gpu.write(this.chunk, new Uint32Array([count, start, 0, 0]));
+    const encoder = this.gpu.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    required(this.head, 'head program').encode(pass, { tokens: count, targets: count, sequences: 0, examples: 0 });
+    pass.end();
+    const row = this.context.weights.config.hidden_size * 4;
+    encoder.copyBufferToBuffer(this.chunkGradients, 0, this.targetGradients, start * row, count * row);
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  private layerDispatches(layer: number): Dispatch[] {
+    const x = required(this.streams[layer], 'stream');
+    const y = required(this.streams[layer + 1], 'stream');
+    const { weights, tokens, batch } = this.context;
+    const before = layer === 0 ? [embed({ embedding: weights.embedding, tokens, x, batch })] : [];
+    return [...before, ...forwardLayer(this.context, layer, this.cache, x, y)];
+  }
+
+  private headDispatches(gradient: boolean): Dispatch[] {
+    const { gpu, targets, logprobs, chunk } = this;
+    const { weights, adapter, lanes } = this.context;
+    const { hidden_size, vocab_size } = weights.config;
+    const matrix = (label: string, columns: number): GPUBuffer => {
+      const buffer = gpu.storage(label, this.chunkRows * columns * 4);
+      this.owned.push(buffer);
+      return buffer;
+    };
+    const h = matrix('chunk hidden', hidden_size);
+    const normed = matrix('chunk normed', hidden_size);
+    const logits = matrix('chunk logits', vocab_size);
+    const x = required(this.streams.at(-1), 'last stream');
+    const head = { lanes, matrix: weights.head, lora: null, loraUniform: adapter.uniform, batch: chunk };
+    const forward = [
+      gatherRows({ size: hidden_size, x, targets, h, chunk }),
+      rmsNorm({ norm: weights.norm, x: h, y: normed }),
+      linear({ ...head, x: normed, y: logits }),
+      tokenLogprob({ vocab: vocab_size, gradient, targets, logits, logprobs, chunk }),
+    ];
+    if (!gradient) return forward;
+    return [
+      ...forward,
+      linearBackward({ ...head, dy: logits, dx: normed }),
+      rmsNormBackward({ norm: weights.norm, x: h, dy: normed, dx: this.chunkGradients, accumulate: false }),
+    ];
+  }
+}

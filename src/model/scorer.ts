@@ -1,0 +1,45 @@
+import { type Group, packBatch, rowsOf, type Sequence } from './packed-batch';
+import type { PackedForward, Turn } from './packed-forward';
+
+/** Log-probability of a reply: the sum over its tokens, natural. */
+export interface Score {
+  logprob: number;
+  tokens: number;
+}
+
+/** Log-probability of each reply given its prompt, batch by batch. */
+export async function scoreSequences(
+  forward: PackedForward,
+  sequences: readonly Sequence[],
+  turn: Turn,
+): Promise<Score[]> {
+  const scores: Score[] = [];
+  for (const chunk of chunksOf(sequences, forward.rows)) {
+    const batch = packBatch(chunk);
+    const targets = batch.extents.at(-1)?.end ?? 0;
+    await forward.run(batch, { tokens: batch.rows, targets, sequences: chunk.length, examples: 0 }, turn);
+    const logprobs = await forward.readLogprobs(targets);
+    for (const { start, end } of batch.extents) {
+      let logprob = 0;
+      for (let i = start; i < end; i++) logprob += logprobs[i] ?? 0;
+      scores.push({ logprob, tokens: end - start });
+    }
+  }
+  return scores;
+}
+
+function chunksOf(sequences: readonly Sequence[], rows: number): Group[][] {
+  const chunks: Group[][] = [];
+  let room = 0;
+  for (const { prompt, reply } of sequences) {
+    const group = { prompt, replies: [reply] };
+    const size = rowsOf(group);
+    if (size > room) {
+      chunks.push([]);
+      room = rows;
+    }
+    chunks.at(-1)?.push(group);
+    room -= size;
+  }
+  return chunks;
+}

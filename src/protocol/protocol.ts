@@ -1,0 +1,102 @@
+/** The language between the page and the engine's Worker. Commands are answered once; events arrive at any time. */
+import type { PlainError } from '../shared/errors';
+import type { AdapterSummary, Conversation, Message, Receipt, Settings, Signal } from '../shared/records';
+
+export type Command =
+  /** Opens storage, the device, the model; resumes an interrupted update. Answered when ready. */
+  | { type: 'start' }
+  | { type: 'send'; conversationId: string | null; parentId: string | null; text: string }
+  /** A sibling of the reply, written anew. */
+  | { type: 'regenerate'; messageId: string }
+  | { type: 'stop' }
+  /** The base model's answer where `messageId` stands, not stored. */
+  | { type: 'compare'; messageId: string }
+  | { type: 'signal'; messageId: string; kind: 'up' | 'down' }
+  | { type: 'edit'; messageId: string; text: string }
+  | { type: 'withdraw'; signalId: string }
+  /** Which branch is on screen. */
+  | { type: 'select-branch'; conversationId: string; headId: string }
+  | { type: 'rename-conversation'; conversationId: string; title: string }
+  | { type: 'delete-conversation'; conversationId: string }
+  | { type: 'train-now' }
+  | { type: 'pause-training' }
+  | { type: 'resume-training' }
+  | { type: 'cancel-training' }
+  /** Roll back or forward; 0 is the base. */
+  | { type: 'use-adapter'; version: number }
+  | { type: 'settings'; settings: Partial<Settings> }
+  /** Forgets chats, signals, adapters and settings. */
+  | { type: 'delete-everything' };
+
+/** What each command answers; commands not named answer nothing. */
+export interface Answers {
+  start: Snapshot;
+  send: { conversationId: string; userMessageId: string; replyId: string };
+  regenerate: { replyId: string };
+  compare: { text: string; adapter: 0 };
+  signal: { signalId: string };
+  edit: { signalId: string };
+}
+
+export type AnswerOf<T extends Command['type']> = T extends keyof Answers ? Answers[T] : void;
+
+export type Phase = 'loading' | 'ready' | 'generating' | 'training' | 'updated' | 'refused' | 'error';
+
+export interface LoadingProgress {
+  /** What is being done, for people. */
+  stage: 'device' | 'download' | 'compile' | 'weights' | 'resume';
+  loadedBytes: number;
+  totalBytes: number;
+}
+
+export interface TrainingProgress {
+  step: number;
+  steps: number;
+  loss: number;
+  /** Mean implicit reward margin of the step's examples. */
+  margin: number;
+  secondsLeft: number | null;
+  paused: boolean;
+  /** Shown before the first step and after the last. */
+  stage: 'reference' | 'training' | 'gate';
+}
+
+/** All that the page shows beside the messages of the open conversation. */
+export interface Snapshot {
+  model: { name: string; sha256: string; parameters: number; bytes: number; contextLength: number };
+  device: { description: string; features: string[] };
+  activeAdapter: number;
+  adapters: AdapterSummary[];
+  receipts: Receipt[];
+  signals: Signal[];
+  /** Signals that wait for the next update. */
+  waiting: number;
+  settings: Settings;
+  conversations: Conversation[];
+}
+
+export type EngineEvent =
+  /** The status line. `detail` is a finished sentence. */
+  | { type: 'phase'; phase: Phase; detail: string }
+  | { type: 'loading'; progress: LoadingProgress }
+  | { type: 'snapshot'; snapshot: Snapshot }
+  | { type: 'conversation'; conversation: Conversation }
+  /** A message was written or has changed; the whole of it. */
+  | { type: 'message'; message: Message }
+  /** More text of a streaming message. */
+  | { type: 'delta'; messageId: string; text: string }
+  | { type: 'training'; progress: TrainingProgress | null }
+  /** An update ended. */
+  | { type: 'receipt'; receipt: Receipt }
+  /** Something failed outside a command. */
+  | { type: 'error'; error: PlainError };
+
+export interface CommandEnvelope {
+  id: number;
+  command: Command;
+}
+
+export type WorkerMessage =
+  | { type: 'answer'; id: number; value: unknown }
+  | { type: 'failure'; id: number; error: PlainError }
+  | { type: 'event'; event: EngineEvent };

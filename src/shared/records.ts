@@ -1,0 +1,186 @@
+/** The records that storage keeps, the engine writes and the page shows. Times are milliseconds since 1970. */
+
+export type Role = 'system' | 'user' | 'assistant';
+
+/** One turn as a chat template takes it. */
+export interface ChatTurn {
+  role: Role;
+  content: string;
+}
+
+export interface SamplingSettings {
+  /** 0 is greedy. */
+  temperature: number;
+  /** 0 switches it off. */
+  top_k: number;
+  /** 1 switches it off. */
+  top_p: number;
+  /** 0 switches it off. */
+  min_p: number;
+  /** 1 switches it off (Keskar et al. 2019, CTRL). */
+  repetition_penalty: number;
+  /** Same seed, same model, same adapter, same prompt: same text. Null draws a new seed for each reply. */
+  seed: number | null;
+  max_tokens: number;
+}
+
+export interface Conversation {
+  id: string;
+  title: string;
+  createdAt: number;
+  updatedAt: number;
+  /** The leaf of the branch on screen. */
+  headId: string | null;
+}
+
+export type MessageState = 'streaming' | 'done' | 'stopped' | 'failed';
+
+/** A node of the conversation's tree: siblings are branches. */
+export interface Message {
+  id: string;
+  conversationId: string;
+  parentId: string | null;
+  role: Role;
+  content: string;
+  createdAt: number;
+  state: MessageState;
+  /** Only on replies. */
+  reply?: ReplyDetails;
+  /** Only on failed replies. */
+  error?: string;
+}
+
+export interface ReplyDetails {
+  /** Version of the adapter that wrote it; 0 is the base model. */
+  adapter: number;
+  /** sha-256 of the base model. */
+  model: string;
+  sampling: SamplingSettings;
+  /** The seed really used. */
+  seed: number;
+  tokenIds: number[];
+  promptTokens: number;
+  /** Prompt tokens that had to be computed; the rest was in the KV cache. */
+  prefilledTokens: number;
+  /** Oldest turns left out because the context was full. */
+  droppedTurns: number;
+  tokensPerSecond: number;
+}
+
+export type SignalKind = 'up' | 'down' | 'edit' | 'choose';
+
+/** What the user said of a reply. Append-only: withdrawing writes `withdrawnAt`. */
+export interface Signal {
+  id: string;
+  kind: SignalKind;
+  createdAt: number;
+  withdrawnAt?: number;
+  conversationId: string;
+  /** The reply judged (for `edit` the original, for `choose` the one preferred). */
+  messageId: string;
+  /** Turns before the reply, so that the signal outlives its conversation. */
+  context: ChatTurn[];
+  /** The reply that is liked: absent for `down`. */
+  chosen?: string;
+  /** The reply that is disliked: absent for `up`. */
+  rejected?: string;
+  /** Adapter version that wrote the judged reply. */
+  adapter: number;
+  /** sha-256 of the base model that wrote it. */
+  model: string;
+  /** Base log-probabilities (natural, sum over reply tokens, end token included), filled once by the first training. */
+  reference?: { chosen?: number; rejected?: number };
+  /** Adapter version whose training first used the signal; absent while it waits. */
+  trainedIn?: number;
+}
+
+export interface GateFigure {
+  name: 'held_out_accuracy' | 'held_out_margin' | 'anchor_bits_per_token';
+  before: number;
+  after: number;
+  /** Largest harm, or least gain, allowed. */
+  limit: number;
+  /** How many items were measured. */
+  count: number;
+  passed: boolean;
+}
+
+/** Enough to explain an update and to repeat it. */
+export interface Receipt {
+  id: string;
+  createdAt: number;
+  decision: 'kept' | 'refused' | 'cancelled' | 'failed';
+  /** One sentence for people. */
+  reason: string;
+  model: string;
+  parentVersion: number;
+  /** Given only when kept. */
+  version?: number;
+  signalIds: string[];
+  seed: number;
+  hyperparameters: Record<string, number | string>;
+  /** Per step. */
+  losses: number[];
+  margins: number[];
+  figures: GateFigure[];
+  seconds: number;
+}
+
+/** A kept adapter. Version 0, the base, has no record. */
+export interface AdapterRecord {
+  version: number;
+  parentVersion: number;
+  createdAt: number;
+  model: string;
+  rank: number;
+  lora_alpha: number;
+  /** PEFT safetensors. */
+  bytes: ArrayBuffer;
+  sha256: string;
+  receiptId: string;
+}
+
+/** What the page needs of an adapter: the record without its bytes. */
+export type AdapterSummary = Omit<AdapterRecord, 'bytes'> & { byteLength: number };
+
+/** State of an update that has begun: enough to go on after a reload from the last finished step. */
+export interface TrainingCheckpoint {
+  model: string;
+  parentVersion: number;
+  signalIds: string[];
+  seed: number;
+  step: number;
+  losses: number[];
+  margins: number[];
+  /** LoRA arena and AdamW moments, f32, in arena order. */
+  parameters: ArrayBuffer;
+  firstMoments: ArrayBuffer;
+  secondMoments: ArrayBuffer;
+  startedAt: number;
+}
+
+export interface Settings {
+  sampling: SamplingSettings;
+  systemPrompt: string;
+  /** New signals that start an update. */
+  trainAfter: number;
+  /** Off: only "Train now" trains. */
+  autoTrain: boolean;
+  adapterScale: number;
+}
+
+export const DEFAULT_SETTINGS: Settings = {
+  sampling: {
+    temperature: 0.7,
+    top_k: 40,
+    top_p: 0.9,
+    min_p: 0.02,
+    repetition_penalty: 1.1,
+    seed: null,
+    max_tokens: 160,
+  },
+  systemPrompt: '',
+  trainAfter: 4,
+  autoTrain: true,
+  adapterScale: 1,
+};
