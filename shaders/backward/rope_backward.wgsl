@@ -21,21 +21,21 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let token = tokens[t];
   let to = (t * (HEADS + 2u * KV_HEADS) + head) * HEAD_DIM + i;
   if (head >= HEADS + KV_HEADS) {
-    let from = ((head - HEADS - KV_HEADS) * CAPACITY + token.row) * HEAD_DIM + i;
-    dqkv[to] = dv[from];
-    dqkv[to + HALF] = dv[from + HALF];
+    let source = ((head - HEADS - KV_HEADS) * CAPACITY + token.row) * HEAD_DIM + i;
+    dqkv[to] = dv[source];
+    dqkv[to + HALF] = dv[source + HALF];
     return;
   }
   var a: f32;
   var b: f32;
   if (head >= HEADS) {
-    let from = ((head - HEADS) * CAPACITY + token.row) * HEAD_DIM + i;
-    a = dk[from];
-    b = dk[from + HALF];
+    let source = ((head - HEADS) * CAPACITY + token.row) * HEAD_DIM + i;
+    a = dk[source];
+    b = dk[source + HALF];
   } else {
-    let from = (t * HEADS + head) * HEAD_DIM + i;
-    a = dq[from];
-    b = dq[from + HALF];
+    let source = (t * HEADS + head) * HEAD_DIM + i;
+    a = dq[source];
+    b = dq[source + HALF];
   }
   let r = rotation[token.position * HALF + i];
   dqkv[to] = a * r.x + b * r.y;

@@ -1,10 +1,11 @@
 // The losses of a batch from its sequences' log-probabilities: a thread an example. Writes d loss / d logprob for each
 // sequence (coefficients) and (loss, margin) for each example (metrics). l is Σ logprobs, r = beta·(l − reference).
 //   PAIR   m = r_chosen − r_rejected; ((1−ε)·−logσ(m) − ε·−logσ(−m)) / (1−2ε), robust DPO (Chowdhury et al. 2024)
-//   UP     KTO (Ethayarajh et al. 2024): weight·(1 − σ(r − z)); with z = 0 APO-zero unpaired (D'Oosterlinck et al. 2024)
-//   DOWN   weight·(1 − σ(z − r))
+//   UP     m = r; 1 − σ(r − z), KTO (Ethayarajh et al. 2024); with z = 0 APO-zero unpaired (D'Oosterlinck et al. 2024)
+//   DOWN   m = −r; 1 − σ(z − r)
 //   SFT    −l / tokens
-// PAIR adds sft_weight·SFT of the chosen sequence, UP of its own. Every loss is multiplied by the example's weight.
+// PAIR adds sft_weight·SFT of the chosen sequence, UP of its own. Every loss is multiplied by the example's weight,
+// which carries KTO's λ and the mean over the step.
 @group(0) @binding(0) var<storage, read> examples: array<Example>;
 @group(0) @binding(1) var<storage, read> sequences: array<Sequence>;
 @group(0) @binding(2) var<storage, read> logprobs: array<f32>;
@@ -88,14 +89,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       coefficients[example.second] = -coefficient * example.weight;
     }
     case UP: {
-      margin = reward(first) - loss.baseline;
-      let s = sigmoid(margin);
+      margin = reward(first);
+      let s = sigmoid(margin - loss.baseline);
       value = 1.0 - s;
       coefficient = -loss.beta * s * (1.0 - s);
     }
     case DOWN: {
-      margin = loss.baseline - reward(first);
-      let s = sigmoid(margin);
+      margin = -reward(first);
+      let s = sigmoid(loss.baseline + margin);
       value = 1.0 - s;
       coefficient = loss.beta * s * (1.0 - s);
       sft = 0.0;
@@ -107,5 +108,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   value -= sft * logprob(first) / tokens_of(first);
   coefficient -= sft / tokens_of(first);
   coefficients[first] = coefficient * example.weight;
-  metrics[id.x] = vec2<f32>(value, margin);
+  metrics[id.x] = vec2<f32>(value * example.weight, margin);
 }

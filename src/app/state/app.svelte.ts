@@ -37,7 +37,8 @@ export class AppState {
     let unreadable: unknown;
     try {
       await this.library.load(await this.storage());
-      await this.chat.open(conversationInAddress() ?? this.library.conversations[0]?.id ?? null);
+      const named = this.library.conversation(conversationInAddress());
+      await this.chat.open((named ?? this.library.conversations[0])?.id ?? null);
     } catch (error) {
       unreadable = error;
     }

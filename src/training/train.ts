@@ -1,0 +1,72 @@
+import { createRandom } from '../shared/random';
+import type { Trainer } from './trainer';
+import type { Hyperparameters, StepResult, TrainingExample } from './types';
+
+/**
+ * The examples of a step: epochs of a seeded shuffle, cut into batches. A pure function of its arguments, so that a
+ * resumed update goes on exactly as it would have.
+ */
+export function batchAt<T>(examples: readonly T[], batchSize: number, seed: number, step: number): T[] {
+  const size = Math.min(batchSize, examples.length);
+  const perEpoch = Math.ceil(examples.length / size);
+  const epoch = Math.floor(step / perEpoch);
+  const order = createRandom(seed + epoch * 0x9e3779b1).shuffle(examples.map((_, index) => index));
+  const start = (step % perEpoch) * size;
+  // The last batch of an epoch is filled from its beginning.
+  return Array.from({ length: size }, (_, i) => examples[order[(start + i) % order.length] ?? 0]).filter(
+    (example): example is T => example !== undefined,
+  );
+}
+
+/** Fills in the base model's log-probabilities where they are missing. */
+export async function addReferences(trainer: Trainer, examples: readonly TrainingExample[]): Promise<TrainingExample[]> {
+  const missing = examples.filter((example) => example.kind !== 'text' && example.reference === undefined);
+  const scores = await trainer.score(
+    missing.flatMap((example) => {
+      if (example.kind === 'pair') {
+        return [example.chosen, example.rejected].map((reply) => ({ prompt: example.prompt, reply }));
+      }
+      return example.kind === 'thumb' ? [{ prompt: example.prompt, reply: example.reply }] : [];
+    }),
+    'base',
+  );
+  let next = 0;
+  const take = (): number => scores[next++]?.logprob ?? NaN;
+  return examples.map((example) => {
+    if (example.kind === 'text' || example.reference !== undefined) return example;
+    if (example.kind === 'thumb') return { ...example, reference: take() };
+    return { ...example, reference: { chosen: take(), rejected: take() } };
+  });
+}
+
+export interface TrainHooks {
+  /** After every step; `step` counts from 1. */
+  onStep?: (step: number, result: StepResult) => void | Promise<void>;
+  signal?: AbortSignal;
+  /** Steps already done. */
+  from?: number;
+}
+
+/**
+ * Runs the steps of an update from `from` on. Stops early once the mean margin of two steps in a row passes
+ * `margin_stop`: what is learned already is only overlearned.
+ * @throws the signal's reason when cancelled.
+ */
+export async function runSteps(
+  trainer: Trainer,
+  examples: readonly TrainingExample[],
+  hyperparameters: Hyperparameters,
+  seed: number,
+  hooks: TrainHooks = {},
+): Promise<StepResult[]> {
+  const results: StepResult[] = [];
+  for (let step = hooks.from ?? 0; step < hyperparameters.steps; step++) {
+    hooks.signal?.throwIfAborted();
+    const result = await trainer.step(batchAt(examples, hyperparameters.batch_size, seed, step), hyperparameters);
+    results.push(result);
+    await hooks.onStep?.(step + 1, result);
+    const [previous, last] = results.slice(-2);
+    if (last && previous && Math.min(last.margin, previous.margin) > hyperparameters.margin_stop) break;
+  }
+  return results;
+}

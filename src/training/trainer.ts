@@ -1,0 +1,244 @@
+import type { AdapterWeights } from '../formats/tensors';
+import type { Gpu } from '../gpu/device';
+import { type BatchSize, type Dispatch, Program, submit } from '../gpu/program';
+import { adamw, gradNorm, NORM_GROUPS } from '../kernels/adamw';
+import { preference } from '../kernels/preference';
+import { scatterRows } from '../kernels/rows';
+import { AdapterSlot } from '../model/lora';
+import type { Sequence } from '../model/packed-batch';
+import { PackedForward, type Turn } from '../model/packed-forward';
+import type { ModelRuntime } from '../model/runtime';
+import { type Score, scoreSequences } from '../model/scorer';
+import { required } from '../shared/assert';
+import { backwardLayer, createBackwardBuffers } from './backward';
+import { EXAMPLE_WORDS, type ExampleBatch, microBatches, packExamples, SEQUENCE_WORDS } from './examples';
+import type { Hyperparameters, StepResult, TrainerState, TrainingExample } from './types';
+
+const BETA_1 = 0.9;
+const BETA_2 = 0.999;
+const EPSILON = 1e-8;
+
+/** Most examples of one micro-batch. */
+const MAX_EXAMPLES = 64;
+
+export interface TrainerOptions {
+  /** Tokens of one micro-batch: bounds memory and the length of a submit. */
+  rows: number;
+  rank: number;
+  lora_alpha: number;
+  /** Awaited before every submit, so that chat goes first. */
+  turn?: Turn;
+}
+
+/** Trains one adapter on the device, step by step, and scores replies with it. */
+export class Trainer {
+  readonly slot: AdapterSlot;
+  private readonly runtime: ModelRuntime;
+  private readonly gpu: Gpu;
+  private readonly options: TrainerOptions;
+  private readonly turn: Turn;
+  private readonly arenas: Record<'gradients' | 'firstMoments' | 'secondMoments', GPUBuffer>;
+  private readonly buffers: Record<
+    'examples' | 'sequences' | 'coefficients' | 'metrics' | 'partials' | 'loss' | 'adamw',
+    GPUBuffer
+  >;
+  private readonly owned: GPUBuffer[] = [];
+  private forward: PackedForward | null = null;
+  private programs: { loss: Program; scatter: Program; layers: Program[]; norm: Program; update: Program } | null = null;
+  private stream: GPUBuffer | null = null;
+  private steps = 0;
+
+  private constructor(runtime: ModelRuntime, options: TrainerOptions) {
+    const { gpu, layout } = runtime;
+    this.runtime = runtime;
+    this.gpu = gpu;
+    this.options = options;
+    this.turn = options.turn ?? (() => Promise.resolve());
+    this.slot = new AdapterSlot(gpu, layout, 'training');
+    const storage = (label: string, bytes: number): GPUBuffer => {
+      const buffer = gpu.storage(label, bytes);
+      this.owned.push(buffer);
+      return buffer;
+    };
+    const uniform = (label: string, bytes: number): GPUBuffer => {
+      const buffer = gpu.uniform(label, bytes);
+      this.owned.push(buffer);
+      return buffer;
+    };
+    this.arenas = {
+      gradients: storage('gradients', layout.size * 4),
+      firstMoments: storage('first moments', layout.size * 4),
+      secondMoments: storage('second moments', layout.size * 4),
+    };
+    this.buffers = {
+      examples: storage('examples', MAX_EXAMPLES * EXAMPLE_WORDS * 4),
+      sequences: storage('sequences', 2 * MAX_EXAMPLES * SEQUENCE_WORDS * 4),
+      coefficients: storage('coefficients', 2 * MAX_EXAMPLES * 4),
+      metrics: storage('metrics', 2 * MAX_EXAMPLES * 4),
+      partials: storage('norm partials', NORM_GROUPS * 4),
+      loss: uniform('loss', 16),
+      adamw: uniform('adamw', 32),
+    };
+  }
+
+  /** Allocates everything a step needs and compiles its kernels. */
+  static async create(runtime: ModelRuntime, options: TrainerOptions): Promise<Trainer> {
+    const trainer = new Trainer(runtime, options);
+    const { gpu, pipelines, weights } = runtime;
+    const forward = await PackedForward.create(gpu, pipelines, weights, trainer.slot, {
+      rows: options.rows,
+      gradient: true,
+    });
+    trainer.forward = forward;
+    const backward = createBackwardBuffers(gpu, forward);
+    trainer.owned.push(...Object.values(backward));
+    trainer.stream = backward.stream;
+    const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, pipelines, dispatches);
+    const { examples, sequences, coefficients, metrics, loss, partials } = trainer.buffers;
+    const { gradients, ...moments } = trainer.arenas;
+    const { batch } = forward.context;
+    const { logprobs, targets, targetGradients: dh } = forward;
+    const arena = { size: runtime.layout.size, gradients, partials };
+    const size = weights.config.hidden_size;
+    const update = { ...arena, ...moments, parameters: trainer.slot.arena, uniform: trainer.buffers.adamw };
+    const [lossProgram, scatter, norm, updateProgram, ...layers] = await Promise.all([
+      build([preference({ examples, sequences, logprobs, coefficients, metrics, loss, batch })]),
+      build([scatterRows({ size, dh, targets, coefficients, dx: backward.stream, batch })]),
+      build([gradNorm(arena)]),
+      build([adamw(update)]),
+      ...weights.layers.map((_, layer) => build(backwardLayer(forward, backward, gradients, layer))),
+    ]);
+    trainer.programs = { loss: lossProgram, scatter, norm, update: updateProgram, layers };
+    return trainer;
+  }
+
+  /** Starts from an adapter, with fresh moments. */
+  load(adapter: AdapterWeights): void {
+    this.slot.load(adapter);
+    const encoder = this.gpu.device.createCommandEncoder();
+    for (const arena of Object.values(this.arenas)) encoder.clearBuffer(arena);
+    this.gpu.device.queue.submit([encoder.finish()]);
+    this.steps = 0;
+  }
+
+  /** Goes on where `state` was saved. */
+  restore(identity: Omit<AdapterWeights, 'tensors'>, state: TrainerState): void {
+    this.load(this.runtime.layout.unpack(new Float32Array(state.parameters), identity));
+    this.gpu.write(this.slot.arena, new Uint8Array(state.parameters));
+    this.gpu.write(this.arenas.firstMoments, new Uint8Array(state.firstMoments));
+    this.gpu.write(this.arenas.secondMoments, new Uint8Array(state.secondMoments));
+    this.steps = state.step;
+  }
+
+  /** What `restore` takes. */
+  async state(): Promise<TrainerState> {
+    const [parameters, firstMoments, secondMoments] = await Promise.all([
+      this.gpu.read(this.slot.arena),
+      this.gpu.read(this.arenas.firstMoments),
+      this.gpu.read(this.arenas.secondMoments),
+    ]);
+    return { step: this.steps, parameters, firstMoments, secondMoments };
+  }
+
+  /** The adapter as it stands. */
+  async adapter(): Promise<AdapterWeights> {
+    const { rank, lora_alpha } = this.options;
+    const arena = new Float32Array(await this.gpu.read(this.slot.arena));
+    return this.runtime.layout.unpack(arena, { rank, lora_alpha, base: this.runtime.sha256 });
+  }
+
+  /** Gradients of the loss, in the arena's order, without an update. */
+  async gradients(examples: readonly TrainingExample[], hyperparameters: Hyperparameters): Promise<Float32Array> {
+    await this.accumulate(examples, hyperparameters);
+    const gradients = new Float32Array(await this.gpu.read(this.arenas.gradients));
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.clearBuffer(this.arenas.gradients);
+    this.gpu.device.queue.submit([encoder.finish()]);
+    return gradients;
+  }
+
+  /** One step of AdamW on the mean loss of the examples. */
+  async step(examples: readonly TrainingExample[], hyperparameters: Hyperparameters): Promise<StepResult> {
+    const { loss, margin } = await this.accumulate(examples, hyperparameters);
+    const { norm, update } = required(this.programs, 'programs');
+    this.steps++;
+    this.writeAdamW(hyperparameters);
+    await this.turn();
+    const size = { tokens: 0, targets: 0, sequences: 0, examples: 0 };
+    submit(this.gpu, size, norm, update);
+    const partials = new Float32Array(await this.gpu.read(this.buffers.partials));
+    return { loss, margin, gradNorm: Math.sqrt(partials.reduce((sum, value) => sum + value, 0)) };
+  }
+
+  /** Log-probabilities with the adapter, or of the base model. */
+  async score(sequences: readonly Sequence[], which: 'adapter' | 'base'): Promise<Score[]> {
+    this.slot.scale = which === 'base' ? 0 : 1;
+    try {
+      return await scoreSequences(required(this.forward, 'forward pass'), sequences, this.turn);
+    } finally {
+      this.slot.scale = 1;
+    }
+  }
+
+  destroy(): void {
+    this.forward?.destroy();
+    this.slot.destroy();
+    this.gpu.destroy(...this.owned);
+  }
+
+  /** Adds the gradients of all examples; answers the means of loss and margin. */
+  private async accumulate(
+    examples: readonly TrainingExample[],
+    hyperparameters: Hyperparameters,
+  ): Promise<{ loss: number; margin: number }> {
+    this.writeLoss(hyperparameters);
+    let loss = 0;
+    let margin = 0;
+    for (const part of microBatches(examples, this.options.rows)) {
+      const metrics = await this.microBatch(packExamples(part, examples.length));
+      for (let i = 0; i < part.length; i++) {
+        loss += metrics[2 * i] ?? 0;
+        margin += (metrics[2 * i + 1] ?? 0) / examples.length;
+      }
+    }
+    return { loss, margin };
+  }
+
+  /** Forward, loss and backward of one micro-batch; (loss, margin) of each example. */
+  private async microBatch({ packed, examples, sequences, exampleCount }: ExampleBatch): Promise<Float32Array> {
+    const forward = required(this.forward, 'forward pass');
+    const { loss, scatter, layers } = required(this.programs, 'programs');
+    const size: BatchSize = {
+      tokens: packed.rows,
+      targets: packed.extents.at(-1)?.end ?? 0,
+      sequences: packed.extents.length,
+      examples: exampleCount,
+    };
+    this.gpu.write(this.buffers.examples, examples);
+    this.gpu.write(this.buffers.sequences, sequences);
+    await forward.run(packed, size, this.turn);
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.clearBuffer(required(this.stream, 'stream'));
+    const pass = encoder.beginComputePass();
+    loss.encode(pass, size);
+    scatter.encode(pass, size);
+    pass.end();
+    this.gpu.device.queue.submit([encoder.finish()]);
+    for (const layer of layers.toReversed()) {
+      await this.turn();
+      submit(this.gpu, size, layer);
+      await this.gpu.device.queue.onSubmittedWorkDone();
+    }
+    return new Float32Array(await this.gpu.read(this.buffers.metrics, exampleCount * 8));
+  }
+
+  private writeLoss({ beta, label_smoothing, sft_weight, baseline }: Hyperparameters): void {
+    this.gpu.write(this.buffers.loss, new Float32Array([beta, label_smoothing, sft_weight, baseline]));
+  }
+
+  private writeAdamW({ learning_rate, weight_decay, max_grad_norm }: Hyperparameters): void {
+    const corrections = [1 - BETA_1 ** this.steps, 1 - BETA_2 ** this.steps];
+    const values = [learning_rate, BETA_1, BETA_2, EPSILON, weight_decay, max_grad_norm, ...corrections];
+    this.gpu.write(this.buffers.adamw, new Float32Array(values));
+  }
+}

@@ -1,0 +1,66 @@
+/** What one signal becomes once its text is tokenized. Ids of replies include the token that ends the turn. */
+export type TrainingExample = {
+  id: string;
+  /** Factor of its loss; 1 when absent. */
+  weight?: number;
+} & (
+  | {
+      kind: 'pair';
+      prompt: number[];
+      chosen: number[];
+      rejected: number[];
+      /** The base model's log-probabilities. */
+      reference?: { chosen: number; rejected: number };
+    }
+  | { kind: 'thumb'; prompt: number[]; reply: number[]; up: boolean; reference?: number }
+  | { kind: 'text'; tokens: number[] }
+);
+
+export interface Hyperparameters {
+  learning_rate: number;
+  steps: number;
+  /** Examples a step. */
+  batch_size: number;
+  beta: number;
+  label_smoothing: number;
+  sft_weight: number;
+  weight_decay: number;
+  max_grad_norm: number;
+  /** KTO's z0 for lone thumbs; 0 is APO-zero. */
+  baseline: number;
+  /** Stops early once the mean margin of a step passes it. */
+  margin_stop: number;
+}
+
+/** Chosen on the personalization bench: tests/bench/evidence/personalize.md. */
+export const DEFAULT_HYPERPARAMETERS: Hyperparameters = {
+  learning_rate: 1e-3,
+  steps: 30,
+  batch_size: 8,
+  beta: 0.05,
+  label_smoothing: 0.1,
+  sft_weight: 1,
+  weight_decay: 0.01,
+  max_grad_norm: 1,
+  baseline: 0,
+  margin_stop: 4,
+};
+
+/** Rank and scale of a new adapter. */
+export const DEFAULT_LORA = { rank: 8, lora_alpha: 16 };
+
+/** The optimizer between two steps; everything f32 in the order of the LoRA arena. */
+export interface TrainerState {
+  step: number;
+  parameters: ArrayBuffer;
+  firstMoments: ArrayBuffer;
+  secondMoments: ArrayBuffer;
+}
+
+export interface StepResult {
+  /** Mean over the step's examples. */
+  loss: number;
+  margin: number;
+  /** Before clipping. */
+  gradNorm: number;
+}
