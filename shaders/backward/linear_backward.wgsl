@@ -38,17 +38,8 @@ fn store(row: u32, word: u32, low: vec4<f32>, high: vec4<f32>) {
   if (row >= batch.tokens || word >= WORDS) {
     return;
   }
-  var low_sum = low;
-  var high_sum = high;
-  if (LORA) {
-    for (var j = 0u; j < INNER; j++) {
-      let factor = lora.scale * dxb[row * INNER + j];
-      low_sum += factor * lora_a[(j * WORDS + word) * 2u];
-      high_sum += factor * lora_a[(j * WORDS + word) * 2u + 1u];
-    }
-  }
-  dx[(row * WORDS + word) * 2u] = low_sum;
-  dx[(row * WORDS + word) * 2u + 1u] = high_sum;
+  dx[(row * WORDS + word) * 2u] = low;
+  dx[(row * WORDS + word) * 2u + 1u] = high;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -105,6 +96,39 @@ fn main(
     let dy_7 = load_eight(index + 7u * OUT, lane.index);
     low_7 += first.low * dy_7.low + second.low * dy_7.high;
     high_7 += first.high * dy_7.low + second.high * dy_7.high;
+  }
+  if (LORA && word < WORDS) {
+    // The bound is not a constant: unrolled by eight rows, this made compilers take seconds.
+    let inner = select(0u, INNER, batch.tokens > 0u);
+    for (var j = 0u; j < inner; j++) {
+      let a_low = lora.scale * lora_a[(j * WORDS + word) * 2u];
+      let a_high = lora.scale * lora_a[(j * WORDS + word) * 2u + 1u];
+      let index = row * INNER + j;
+      let dxb_0 = dxb[index];
+      low_0 += dxb_0 * a_low;
+      high_0 += dxb_0 * a_high;
+      let dxb_1 = dxb[index + INNER];
+      low_1 += dxb_1 * a_low;
+      high_1 += dxb_1 * a_high;
+      let dxb_2 = dxb[index + 2u * INNER];
+      low_2 += dxb_2 * a_low;
+      high_2 += dxb_2 * a_high;
+      let dxb_3 = dxb[index + 3u * INNER];
+      low_3 += dxb_3 * a_low;
+      high_3 += dxb_3 * a_high;
+      let dxb_4 = dxb[index + 4u * INNER];
+      low_4 += dxb_4 * a_low;
+      high_4 += dxb_4 * a_high;
+      let dxb_5 = dxb[index + 5u * INNER];
+      low_5 += dxb_5 * a_low;
+      high_5 += dxb_5 * a_high;
+      let dxb_6 = dxb[index + 6u * INNER];
+      low_6 += dxb_6 * a_low;
+      high_6 += dxb_6 * a_high;
+      let dxb_7 = dxb[index + 7u * INNER];
+      low_7 += dxb_7 * a_low;
+      high_7 += dxb_7 * a_high;
+    }
   }
   store(row, word, low_0, high_0);
   store(row + 1u, word, low_1, high_1);

@@ -27,7 +27,7 @@ fn store(row: u32, column: u32, value: vec4<f32>) {
     return;
   }
   let index = (row * OUT + column) / 4u;
-  var total = value + lora_up(row, column);
+  var total = value;
   if (RESIDUAL) {
     total += residual[index];
   }
@@ -76,6 +76,22 @@ fn main(
     y5 += times(k + 5u * IN, lane.index, low, high);
     y6 += times(k + 6u * IN, lane.index, low, high);
     y7 += times(k + 7u * IN, lane.index, low, high);
+  }
+  if (LORA && column < OUT) {
+    // The bound is not a constant: unrolled by eight rows, this made compilers take seconds.
+    let quads = select(0u, QUADS, batch.tokens > 0u);
+    for (var quad = 0u; quad < quads; quad++) {
+      let b = lora_up(column, quad);
+      let inner = lora_inner(row, column) + quad;
+      y0 += xa[inner] * b;
+      y1 += xa[inner + PARTS * QUADS] * b;
+      y2 += xa[inner + 2u * PARTS * QUADS] * b;
+      y3 += xa[inner + 3u * PARTS * QUADS] * b;
+      y4 += xa[inner + 4u * PARTS * QUADS] * b;
+      y5 += xa[inner + 5u * PARTS * QUADS] * b;
+      y6 += xa[inner + 6u * PARTS * QUADS] * b;
+      y7 += xa[inner + 7u * PARTS * QUADS] * b;
+    }
   }
   store(row, column, y0);
   store(row + 1u, column, y1);

@@ -47,7 +47,11 @@ fn main(
   if (column >= OUT) {
     return;
   }
-  sum += lora_up(0u, column);
+  if (LORA) {
+    for (var quad = 0u; quad < QUADS; quad++) {
+      sum += xa[lora_inner(0u, column) + quad] * lora_up(column, quad);
+    }
+  }
   if (RESIDUAL) {
     sum += residual[column / 4u];
   }

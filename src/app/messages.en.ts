@@ -1,7 +1,8 @@
 /** Every text of the page in English. Another language is another file of the same type. */
 import type { GateFigure, Receipt, SignalKind } from '../shared/records';
 
-const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+const plural = (count: number, one: string, many = `${one}s`): string =>
+  `${count} ${count === 1 ? one : many}`;
 
 export const messages = {
   name: 'Thumbprint',
@@ -66,7 +67,8 @@ export const messages = {
     undoEdit: 'Undo edit',
     base: 'base',
     version: (version: number) => `v${version}`,
-    writtenBy: (version: number) => (version === 0 ? 'Written by the base model' : `Written by adapter v${version}`),
+    writtenBy: (version: number) =>
+      version === 0 ? 'Written by the base model' : `Written by adapter v${version}`,
     speed: (tokensPerSecond: string) => `${tokensPerSecond} tokens/s`,
     branches: 'Versions of this message',
     previous: 'Previous version',
@@ -118,7 +120,6 @@ export const messages = {
     pause: 'Pause',
     resume: 'Resume',
     cancel: 'Cancel update',
-    plot: (name: string, steps: number) => `${name} over ${plural(steps, 'step')}`,
     plotTable: 'Loss and margin at each step',
     stepColumn: 'Step',
     lastUpdate: 'Last update',
@@ -151,6 +152,7 @@ export const messages = {
     } satisfies Record<SignalKind, string>,
     signalWaiting: 'waiting',
     signalTrained: (version: number) => `learned in v${version}`,
+    signalTried: 'tried, not kept',
     signalWithdrawn: 'withdrawn',
     withdraw: 'Withdraw',
     withdrawOf: (kind: string, text: string) => `Withdraw: ${kind} “${text}”`,
@@ -202,7 +204,9 @@ export const messages = {
     deleteConfirm: 'Yes, delete everything',
     deleteCancel: 'Keep it',
     deleted: (left: number) =>
-      left === 0 ? 'Everything is deleted: nothing is left in storage.' : `${plural(left, 'record')} could not be deleted.`,
+      left === 0
+        ? 'Everything is deleted: nothing is left in storage.'
+        : `${plural(left, 'record')} could not be deleted.`,
     notReady: 'Settings can be changed once the model is ready.',
   },
   update: {
@@ -226,7 +230,8 @@ export const messages = {
       'Firefox 141 and later on Windows, 145 and later on Macs with Apple silicon',
       'On Linux: Chrome with “Unsafe WebGPU Support” switched on in chrome://flags',
     ],
-    noWebgpuAlso: 'If yours is on the list, check that hardware acceleration is on in its settings, and update the driver.',
+    noWebgpuAlso:
+      'If yours is on the list, check that hardware acceleration is on in its settings, and update the driver.',
   },
 };
 

@@ -62,8 +62,13 @@ export function createEngineClient(worker: Worker, onEvent: (event: EngineEvent)
 
   function onError(event: ErrorEvent): void {
     // An error while loading the script carries no message.
-    const what = event.message === '' || event.message === undefined ? 'its script could not be loaded' : event.message;
-    breakDown(new ThumbprintError('internal', `The engine stopped: ${what}. Reload the page.`, { cause: event.error }));
+    const what =
+      event.message === '' || event.message === undefined ? 'its script could not be loaded' : event.message;
+    breakDown(
+      new ThumbprintError('internal', `The engine stopped: ${what}. Reload the page.`, {
+        cause: event.error,
+      }),
+    );
   }
 
   function onMessageError(): void {
@@ -89,7 +94,9 @@ export function createEngineClient(worker: Worker, onEvent: (event: EngineEvent)
           worker.postMessage(envelope);
         } catch (error) {
           waiting.delete(id);
-          reject(new ThumbprintError('internal', `The command ${command.type} cannot be sent.`, { cause: error }));
+          reject(
+            new ThumbprintError('internal', `The command ${command.type} cannot be sent.`, { cause: error }),
+          );
         }
       });
     },

@@ -26,7 +26,10 @@ export async function openConnection(
   version: number = DATABASE_VERSION,
 ): Promise<Connection> {
   if (typeof indexedDB === 'undefined') {
-    throw new ThumbprintError('storage', 'This browser offers no IndexedDB, so nothing can be kept. Try another browser.');
+    throw new ThumbprintError(
+      'storage',
+      'This browser offers no IndexedDB, so nothing can be kept. Try another browser.',
+    );
   }
   let patience: ReturnType<typeof setTimeout> | undefined;
   let abandoned = false;

@@ -93,7 +93,10 @@ export class Storage {
 
   /** Ends the connection after the transactions under way. Later calls reject. */
   close(): void {
-    this.#closed ??= new ThumbprintError('storage', 'The database has been closed. Reload the page to open it again.');
+    this.#closed ??= new ThumbprintError(
+      'storage',
+      'The database has been closed. Reload the page to open it again.',
+    );
     this.#connection?.then(
       (connection) => connection.close(),
       () => undefined, // it never opened
@@ -144,7 +147,9 @@ export class Storage {
 
   /** All messages of a conversation's tree, oldest first. Empty for an unknown conversation. */
   messagesOf(conversationId: string): Promise<Message[]> {
-    return this.#read('read the messages', (db) => db.getAllFromIndex('messages', 'conversationId', conversationId));
+    return this.#read('read the messages', (db) =>
+      db.getAllFromIndex('messages', 'conversationId', conversationId),
+    );
   }
 
   // Signals
@@ -152,7 +157,9 @@ export class Storage {
   /** Adds a signal and waits until it is on disk. Rejects with `storage` when its id is already taken. */
   addSignal(signal: Signal): Promise<void> {
     return this.#write('save the signal', (db) =>
-      inTransaction(db, ['signals'], 'strict', (transaction) => transaction.objectStore('signals').add(signal)),
+      inTransaction(db, ['signals'], 'strict', (transaction) =>
+        transaction.objectStore('signals').add(signal),
+      ),
     );
   }
 
@@ -198,27 +205,31 @@ export class Storage {
    */
   commitAdapter({ record, receipt, trainedSignalIds }: AdapterCommit): Promise<void> {
     return this.#write('save the adapter', (db) =>
-      inTransaction(db, ['adapters', 'receipts', 'signals', 'settings', 'optimizer'], 'strict', async (transaction) => {
-        const settings = transaction.objectStore('settings');
-        const signals = transaction.objectStore('signals');
-        const last = numberOf(await settings.get('lastVersion'));
-        if (record.version <= last) {
-          throw new ThumbprintError('internal', `Adapter version ${record.version} was used before; ask nextVersion().`);
-        }
-        const trained = await Promise.all(trainedSignalIds.map((id) => signals.get(id)));
-        const updated = trained.map((signal, index) => {
-          if (signal === undefined) throw missing('signal', trainedSignalIds[index] ?? '');
-          return { ...signal, trainedIn: signal.trainedIn ?? record.version };
-        });
-        await Promise.all([
-          transaction.objectStore('adapters').add(record),
-          transaction.objectStore('receipts').put(receipt),
-          ...updated.map((signal) => signals.put(signal)),
-          settings.put(record.version, 'active'),
-          settings.put(record.version, 'lastVersion'),
-          transaction.objectStore('optimizer').delete(CHECKPOINT_KEY),
-        ]);
-      }),
+      inTransaction(
+        db,
+        ['adapters', 'receipts', 'signals', 'settings', 'optimizer'],
+        'strict',
+        async (transaction) => {
+          const settings = transaction.objectStore('settings');
+          const signals = transaction.objectStore('signals');
+          const last = numberOf(await settings.get('lastVersion'));
+          if (record.version <= last) {
+            throw new ThumbprintError(
+              'internal',
+              `Adapter version ${record.version} was used before; ask nextVersion().`,
+            );
+          }
+          const updated = await usedSignals(signals, trainedSignalIds, record.version);
+          await Promise.all([
+            transaction.objectStore('adapters').add(record),
+            transaction.objectStore('receipts').put(receipt),
+            ...updated.map((signal) => signals.put(signal)),
+            settings.put(record.version, 'active'),
+            settings.put(record.version, 'lastVersion'),
+            transaction.objectStore('optimizer').delete(CHECKPOINT_KEY),
+          ]);
+        },
+      ),
     );
   }
 
@@ -266,6 +277,29 @@ export class Storage {
           transaction.objectStore('optimizer').delete(CHECKPOINT_KEY),
         ]),
       ),
+    );
+  }
+
+  /**
+   * Ends an update whose candidate was refused: like `putReceipt`, and marks its signals as used, so that they wait for
+   * no further update of their own (later ones still replay them). Their `trainedIn` becomes the version that stayed.
+   *
+   * Rejects with `internal` when a signal does not exist; nothing is written then.
+   */
+  refuseUpdate(receipt: Receipt, usedSignalIds: readonly string[]): Promise<void> {
+    return this.#write('save the receipt', (db) =>
+      inTransaction(db, ['receipts', 'signals', 'optimizer'], 'strict', async (transaction) => {
+        const updated = await usedSignals(
+          transaction.objectStore('signals'),
+          usedSignalIds,
+          receipt.parentVersion,
+        );
+        await Promise.all([
+          transaction.objectStore('receipts').put(receipt),
+          ...updated.map((signal) => transaction.objectStore('signals').put(signal)),
+          transaction.objectStore('optimizer').delete(CHECKPOINT_KEY),
+        ]);
+      }),
     );
   }
 
@@ -336,6 +370,19 @@ export class Storage {
 
 function numberOf(entry: unknown): number {
   return typeof entry === 'number' ? entry : 0;
+}
+
+/** The signals of these ids with `trainedIn` filled where it was empty. @throws ThumbprintError for an unknown id. */
+async function usedSignals(
+  store: { get(id: string): Promise<Signal | undefined> },
+  ids: readonly string[],
+  version: number,
+): Promise<Signal[]> {
+  const signals = await Promise.all(ids.map((id) => store.get(id)));
+  return signals.map((signal, index) => {
+    if (signal === undefined) throw missing('signal', ids[index] ?? '');
+    return { ...signal, trainedIn: signal.trainedIn ?? version };
+  });
 }
 
 function missing(kind: string, name: string): ThumbprintError {

@@ -45,7 +45,11 @@ function sanitizeSampling(stored: unknown): SamplingSettings {
     top_k: whole(source['top_k'], base.top_k, limits.top_k),
     top_p: within(source['top_p'], base.top_p, limits.top_p),
     min_p: within(source['min_p'], base.min_p, limits.min_p),
-    repetition_penalty: within(source['repetition_penalty'], base.repetition_penalty, limits.repetition_penalty),
+    repetition_penalty: within(
+      source['repetition_penalty'],
+      base.repetition_penalty,
+      limits.repetition_penalty,
+    ),
     seed: typeof source['seed'] === 'number' ? whole(source['seed'], 0, limits.seed) : base.seed,
     max_tokens: whole(source['max_tokens'], base.max_tokens, limits.max_tokens),
   };

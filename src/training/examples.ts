@@ -83,14 +83,21 @@ export function packExamples(examples: readonly TrainingExample[], stepExamples:
   return { packed, examples: exampleWords, sequences: sequenceWords, exampleCount: examples.length };
 }
 
-/** Splits a step's examples so that each part fits into `rows` tokens. */
-export function microBatches(examples: readonly TrainingExample[], rows: number): TrainingExample[][] {
+/**
+ * Splits a step's examples into parts of at most `rows` tokens; an example that is larger stands alone.
+ * @param most tokens that a part can have at all.
+ */
+export function microBatches(
+  examples: readonly TrainingExample[],
+  rows: number,
+  most: number,
+): TrainingExample[][] {
   const parts: TrainingExample[][] = [];
   let room = 0;
   for (const example of examples) {
     const size = rowsOf(groupOf(example));
-    if (size > rows) {
-      throw new ThumbprintError('bad-input', `An example has ${size} tokens; a training step takes at most ${rows}.`);
+    if (size > most) {
+      throw new ThumbprintError('bad-input', `An example has ${size} tokens; a training step takes at most ${most}.`);
     }
     if (size > room) {
       parts.push([]);

@@ -62,7 +62,11 @@ export async function runSteps(
   const results: StepResult[] = [];
   for (let step = hooks.from ?? 0; step < hyperparameters.steps; step++) {
     hooks.signal?.throwIfAborted();
-    const result = await trainer.step(batchAt(examples, hyperparameters.batch_size, seed, step), hyperparameters);
+    const result = await trainer.step(batchAt(examples, hyperparameters.batch_size, seed, step), {
+      ...hyperparameters,
+      // Decays linearly: the last steps settle what the first ones found.
+      learning_rate: hyperparameters.learning_rate * (1 - step / hyperparameters.steps),
+    });
     results.push(result);
     await hooks.onStep?.(step + 1, result);
     const [previous, last] = results.slice(-2);

@@ -18,12 +18,21 @@ const BETA_1 = 0.9;
 const BETA_2 = 0.999;
 const EPSILON = 1e-8;
 
+/** Tokens of the first micro-batch when submits are to be short, and the fewest there are. */
+const FIRST_ROWS = 64;
+const LEAST_ROWS = 32;
+
 /** Most examples of one micro-batch. */
 const MAX_EXAMPLES = 64;
 
 export interface TrainerOptions {
-  /** Tokens of one micro-batch: bounds memory and the length of a submit. */
+  /** Most tokens of one micro-batch: bounds memory. */
   rows: number;
+  /**
+   * Milliseconds that a submit should take at most: micro-batches shrink and grow to keep to it, so that other work gets
+   * the device in time. Without it they are as large as `rows` allows, and results repeat exactly.
+   */
+  submitMs?: number;
   rank: number;
   lora_alpha: number;
   /** Awaited before every submit, so that chat goes first. */
@@ -47,12 +56,16 @@ export class Trainer {
   private programs: { loss: Program; scatter: Program; layers: Program[]; norm: Program; update: Program } | null = null;
   private stream: GPUBuffer | null = null;
   private steps = 0;
+  /** Tokens of a micro-batch at present. */
+  private packedRows: number;
 
   private constructor(runtime: ModelRuntime, options: TrainerOptions) {
     const { gpu, layout } = runtime;
     this.runtime = runtime;
     this.gpu = gpu;
     this.options = options;
+    // With a limit the first micro-batches are small: nothing is known of the device yet.
+    this.packedRows = options.submitMs === undefined ? options.rows : Math.min(options.rows, FIRST_ROWS);
     this.turn = options.turn ?? (() => Promise.resolve());
     this.slot = new AdapterSlot(gpu, layout, 'training');
     const storage = (label: string, bytes: number): GPUBuffer => {
@@ -194,7 +207,7 @@ export class Trainer {
     this.writeLoss(hyperparameters);
     let loss = 0;
     let margin = 0;
-    for (const part of microBatches(examples, this.options.rows)) {
+    for (const part of microBatches(examples, this.packedRows, this.options.rows)) {
       const metrics = await this.microBatch(packExamples(part, examples.length));
       for (let i = 0; i < part.length; i++) {
         loss += metrics[2 * i] ?? 0;
@@ -224,12 +237,24 @@ export class Trainer {
     scatter.encode(pass, size);
     pass.end();
     this.gpu.device.queue.submit([encoder.finish()]);
+    let longest = 0;
     for (const layer of layers.toReversed()) {
       await this.turn();
+      const started = performance.now();
       submit(this.gpu, size, layer);
       await this.gpu.device.queue.onSubmittedWorkDone();
+      longest = Math.max(longest, performance.now() - started);
     }
+    this.adaptRows(packed.rows, longest);
     return new Float32Array(await this.gpu.read(this.buffers.metrics, exampleCount * 8));
+  }
+
+  /** Sizes the next micro-batch by the longest submit of the last: at most twice as large, at once smaller. */
+  private adaptRows(rows: number, longestMs: number): void {
+    const { submitMs, rows: most } = this.options;
+    if (submitMs === undefined) return;
+    const fitting = Math.floor((rows * submitMs) / Math.max(longestMs, 0.1));
+    this.packedRows = Math.max(LEAST_ROWS, Math.min(most, 2 * this.packedRows, fitting));
   }
 
   private writeLoss({ beta, label_smoothing, sft_weight, baseline }: Hyperparameters): void {

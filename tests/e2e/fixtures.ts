@@ -14,7 +14,11 @@ const bundles = new Map<string, Promise<string>>();
  * @param entry Path of the module from tests/e2e.
  * @param scripts More scripts to serve from the same origin, by file name; they can import `/module.js`.
  */
-export async function openModule(page: Page, entry: string, scripts: Record<string, string> = {}): Promise<void> {
+export async function openModule(
+  page: Page,
+  entry: string,
+  scripts: Record<string, string> = {},
+): Promise<void> {
   const html = `<!doctype html><title>Module under test</title>
     <script type="module">import * as module from '/module.js'; globalThis.underTest = module;</script>`;
   const code = await bundled(entry);

@@ -146,6 +146,23 @@ test('promotes an adapter with everything that belongs to it', async ({ page }) 
   });
 });
 
+test('ends a refused update: receipt kept, signals used, no adapter', async ({ page }) => {
+  const result = await page.evaluate(
+    async ({ refused, signals }) => {
+      const storage = await storageUnderTest.openStorage();
+      for (const one of signals) await storage.addSignal(one);
+      await storage.refuseUpdate(refused, ['s1']);
+      return {
+        trainedIn: (await storage.listSignals()).map((one) => one.trainedIn ?? null),
+        receipts: (await storage.listReceipts()).map(({ decision }) => decision),
+        next: await storage.nextVersion(),
+      };
+    },
+    { refused: { ...receipt('r1'), decision: 'refused' as const }, signals: [signal('s1'), signal('s2')] },
+  );
+  expect(result).toEqual({ trainedIn: [0, null], receipts: ['refused'], next: 1 });
+});
+
 test('leaves nothing of a promotion that fails halfway', async ({ page }) => {
   const result = await page.evaluate(
     async ({ record, kept, one }) => {
@@ -159,9 +176,11 @@ test('leaves nothing of a promotion that fails halfway', async ({ page }) => {
         { receipt: kept, trainedSignalIds: ['s1', 'unknown'] },
       ];
       for (const part of failing) {
-        await storage.commitAdapter({ record: { ...record, bytes }, ...part }).catch((error: { code: string }) => {
-          codes.push(error.code);
-        });
+        await storage
+          .commitAdapter({ record: { ...record, bytes }, ...part })
+          .catch((error: { code: string }) => {
+            codes.push(error.code);
+          });
       }
       return {
         codes,
@@ -209,7 +228,10 @@ test('never gives a version number twice, also after a roll-back', async ({ page
   expect(result).toEqual({ next: 2, again: 'internal', rolledBack: 0, active: 2, unknown: 'internal' });
 });
 
-test('leaves an adapter whole or absent when the tab is killed while it is written', async ({ page, context }) => {
+test('leaves an adapter whole or absent when the tab is killed while it is written', async ({
+  page,
+  context,
+}) => {
   await page.evaluate(
     async ({ record, kept }) => {
       const storage = await storageUnderTest.openStorage();
@@ -250,7 +272,13 @@ test('updates signals, refuses a second one of the same id, repairs settings', a
     const updated = await storage.updateSignal('s1', { withdrawnAt: 7 });
     const settings = await storage.loadSettings();
     const saved = await storage.saveSettings({ ...settings, trainAfter: 0, systemPrompt: 'Be brief.' });
-    return { twice, updated: updated.withdrawnAt, chosen: updated.chosen, saved, loaded: await storage.loadSettings() };
+    return {
+      twice,
+      updated: updated.withdrawnAt,
+      chosen: updated.chosen,
+      saved,
+      loaded: await storage.loadSettings(),
+    };
   }, signal('s1'));
   expect(result).toMatchObject({ twice: 'storage', updated: 7, chosen: 'Yes.' });
   expect(result.saved).toMatchObject({ trainAfter: 1, systemPrompt: 'Be brief.' });
@@ -273,7 +301,11 @@ test('deletes everything', async ({ page }) => {
       await storage.deleteEverything();
       const database = await storage.connect();
       const counts = await Promise.all(storageUnderTest.ALL_STORES.map((store) => database.count(store)));
-      return { counts, next: await storage.nextVersion(), usage: (await storage.estimate()).usageBytes !== null };
+      return {
+        counts,
+        next: await storage.nextVersion(),
+        usage: (await storage.estimate()).usageBytes !== null,
+      };
     },
     { record: adapter(1), kept: receipt('r1'), one: signal('s1'), text: message('m') },
   );
@@ -316,7 +348,9 @@ test('says so when the disk is full', async ({ page, context }) => {
   const failure = await page.evaluate(async (text) => {
     const storage = await storageUnderTest.openStorage();
     // Random letters: a browser may compress what it writes.
-    const content = Array.from({ length: 400_000 }, () => String.fromCharCode(0x100 + Math.random() * 0x7000)).join('');
+    const content = Array.from({ length: 400_000 }, () =>
+      String.fromCharCode(0x100 + Math.random() * 0x7000),
+    ).join('');
     return storage
       .putMessage({ ...text, content })
       .then(() => null)

@@ -52,7 +52,11 @@ test('errors arrive with their code, message and cause', async () => {
   line.receive({ type: 'failure', id: line.sent[0]?.id ?? -1, error: toPlainError(thrown) });
   const error: unknown = await request.catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(ThumbprintError);
-  expect(error).toMatchObject({ code: 'quota', message: 'No room.', cause: { code: 'storage', message: 'Full.' } });
+  expect(error).toMatchObject({
+    code: 'quota',
+    message: 'No room.',
+    cause: { code: 'storage', message: 'Full.' },
+  });
 });
 
 test('events are passed on in order and answer nothing', () => {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { loadModelFolder, type ModelFolder } from '../../src/formats/model-folder';
+import type { ModelFolder } from '../../src/formats/model-folder';
 import { Generator } from '../../src/generation/generator';
 import { AdapterSlot } from '../../src/model/lora';
 import { ModelRuntime } from '../../src/model/runtime';
@@ -7,7 +7,7 @@ import { Trainer } from '../../src/training/trainer';
 import type { Hyperparameters, TrainingExample } from '../../src/training/types';
 import { seededAdapter } from '../reference/adapter';
 import { cosine, expectClose, relativeL2 } from '../reference/check';
-import { decodeFloats, type GoldenTraining, readGolden } from '../reference/golden';
+import { decodeFloats, type GoldenTraining, type ModelGolden, readGolden, type TinyGolden } from '../reference/golden';
 import { seededModel, TINY_CONFIG } from '../reference/seeded-model';
 import type { TokenExample } from '../reference/training';
 import { testGpu, thumbling } from '../support/gpu';
@@ -30,7 +30,7 @@ function examplesOf(training: GoldenTraining): TrainingExample[] {
       case 'sft':
         return { kind: 'text', id, weight, tokens: [...example.prompt, ...example.reply] };
       default:
-        return example.kind satisfies never;
+        return example satisfies never;
     }
   });
 }
@@ -95,7 +95,7 @@ function expectGradients(result: Result, training: GoldenTraining): void {
 describe('ten steps of preference training beside PyTorch', () => {
   describe('a tiny model: pairs, thumbs both ways, text; gradients clipped', () => {
     let result: Result;
-    let golden: Awaited<ReturnType<typeof readGolden<'tiny'>>>;
+    let golden: TinyGolden;
     beforeAll(async () => {
       golden = await readGolden('tiny');
       const tensors = seededModel(TINY_CONFIG, golden.model_seed);
@@ -121,7 +121,7 @@ describe('ten steps of preference training beside PyTorch', () => {
 
   describe('Thumbling', () => {
     let result: Result;
-    let golden: Awaited<ReturnType<typeof readGolden<'model'>>>;
+    let golden: ModelGolden;
     beforeAll(async () => {
       golden = await readGolden('model');
       // Less room than the batch needs: it is split into micro-batches.

@@ -37,9 +37,10 @@ purifier.addHook('afterSanitizeAttributes', (node) => {
   node.setAttribute('rel', 'noopener noreferrer');
 });
 
-const ALLOWED_TAGS = (
-  'a b blockquote br code del em h3 h4 h5 h6 hr i li ol p pre s strong sub sup table tbody td th thead tr ul'
-).split(' ');
+const ALLOWED_TAGS =
+  'a b blockquote br code del em h3 h4 h5 h6 hr i li ol p pre s strong sub sup table tbody td th thead tr ul'.split(
+    ' ',
+  );
 const ALLOWED_ATTRIBUTES = ['href', 'start', 'align', 'target', 'rel'];
 
 /**

@@ -49,7 +49,8 @@ export class ChatState {
     if (id === null) return;
     const stored = await (await this.storage()).messagesOf(id);
     if (this.openId !== id) return; // another one was chosen meanwhile
-    for (const message of stored) if (!this.#messages.has(message.id)) this.#messages.set(message.id, settled(message));
+    for (const message of stored)
+      if (!this.#messages.has(message.id)) this.#messages.set(message.id, settled(message));
     for (const message of this.#streaming.values()) {
       if (message.conversationId === id) this.#messages.set(message.id, message);
     }

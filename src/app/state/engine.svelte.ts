@@ -1,5 +1,12 @@
 import { createEngineClient, type EngineClient } from '../../engine/client';
-import type { AnswerOf, Command, EngineEvent, Phase, Snapshot, TrainingProgress } from '../../protocol/protocol';
+import type {
+  AnswerOf,
+  Command,
+  EngineEvent,
+  Phase,
+  Snapshot,
+  TrainingProgress,
+} from '../../protocol/protocol';
 import { ThumbprintError, toPlainError, type PlainError } from '../../shared/errors';
 import { messages as t } from '../messages.en';
 import { LoadingMeter, type LoadingView } from './loading-meter';
@@ -53,8 +60,9 @@ export class EngineState {
     this.#meter = new LoadingMeter();
     try {
       this.#client = createEngineClient(this.#createWorker(), (event) => this.#receive(event));
-      this.snapshot = await this.#client.request({ type: 'start' });
+      const snapshot = await this.#client.request({ type: 'start' });
       this.started = true;
+      this.#receive({ type: 'snapshot', snapshot });
       this.loading = null;
     } catch (error) {
       this.#breakDown(toPlainError(error));
@@ -118,7 +126,8 @@ export class EngineState {
         this.snapshot = event.snapshot;
         break;
       case 'error':
-        if (event.error.code === 'device-lost' || event.error.code === 'internal') this.#breakDown(event.error);
+        if (event.error.code === 'device-lost' || event.error.code === 'internal')
+          this.#breakDown(event.error);
         else this.failure = event.error;
         break;
       case 'conversation':

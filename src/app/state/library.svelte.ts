@@ -70,7 +70,8 @@ export class Library {
   #receive(event: EngineEvent): void {
     switch (event.type) {
       case 'snapshot': {
-        const { conversations, signals, adapters, receipts, settings, activeAdapter, waiting } = event.snapshot;
+        const { conversations, signals, adapters, receipts, settings, activeAdapter, waiting } =
+          event.snapshot;
         Object.assign(this, { signals, adapters, receipts, settings, activeAdapter, waiting });
         this.conversations = [...conversations].sort((a, b) => b.updatedAt - a.updatedAt);
         break;

@@ -27,6 +27,10 @@ export class LoadingMeter {
     const bytes = progress.loadedBytes - this.#startBytes;
     const bytesPerSecond = seconds >= LEAST_SECONDS && bytes > 0 ? bytes / seconds : null;
     const left = Math.max(0, progress.totalBytes - progress.loadedBytes);
-    return { ...progress, bytesPerSecond, secondsLeft: bytesPerSecond === null ? null : left / bytesPerSecond };
+    return {
+      ...progress,
+      bytesPerSecond,
+      secondsLeft: bytesPerSecond === null ? null : left / bytesPerSecond,
+    };
   }
 }

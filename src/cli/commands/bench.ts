@@ -1,1 +1,20 @@
-export const command={summary:'',usage:'',async run(){}};
+import { ThumbprintError } from '../../shared/errors';
+import type { Command } from '../command';
+
+const BENCHES: Record<string, () => Promise<{ bench: (args: readonly string[]) => Promise<void> }>> = {
+  personalize: () => import('../bench/personalize-command'),
+  decode: () => import('../bench/speed'),
+  prefill: () => import('../bench/speed'),
+  'train-step': () => import('../bench/speed'),
+};
+
+export const command: Command = {
+  summary: 'Measures. personalize: what K signals of a simulated user do; the others: milliseconds and dispatches.',
+  usage: `${Object.keys(BENCHES).join('|')} [--model FOLDER] …`,
+  async run(args) {
+    const [name, ...rest] = args;
+    const load = name === undefined ? undefined : BENCHES[name];
+    if (!load) throw new ThumbprintError('bad-input', `There is no bench ${name ?? '(none was named)'}.`);
+    await (await load()).bench(name === 'personalize' ? rest : args);
+  },
+};

@@ -1,1 +1,87 @@
-export const command={summary:'',usage:'',async run(){}};
+import { emptyAdapter, writeAdapter } from '../../formats/adapter';
+import { addReferences, runSteps } from '../../training/train';
+import { Trainer } from '../../training/trainer';
+import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA, type TrainingExample } from '../../training/types';
+import type { ChatTokenizer } from '../../text/tokenizer';
+import type * as v from 'valibot';
+import { parseOptions } from '../args';
+import type { Command } from '../command';
+import { openEngine } from '../engine';
+import { printJson, readJsonLines, writeFiles } from '../io';
+import { SignalLine } from '../schemas';
+
+/** Tokens of a micro-batch. */
+const ROWS = 512;
+
+export const command: Command = {
+  summary: 'Trains an adapter on signals and writes it as a PEFT folder; one JSON line a step.',
+  usage:
+    '--model FOLDER [--adapter FOLDER] --signals FILE.jsonl --out FOLDER [--seed N] [--steps N] [--lr X] [--rank R] [--beta X] [--sft-weight X] [--batch-size N]',
+  async run(args) {
+    const { options } = parseOptions(args, {
+      model: 'string!',
+      adapter: 'string',
+      signals: 'string!',
+      out: 'string!',
+      seed: 'number',
+      steps: 'number',
+      lr: 'number',
+      rank: 'number',
+      beta: 'number',
+      'sft-weight': 'number',
+      'batch-size': 'number',
+    });
+    const lines = await readJsonLines(options.signals, SignalLine);
+    const rank = options.rank ?? DEFAULT_LORA.rank;
+    const { folder, runtime, tokenizer, adapter } = await openEngine({ ...options, rank });
+    const lora = adapter ?? emptyAdapter(folder.config, folder.sha256, { rank, lora_alpha: 2 * rank, seed: options.seed ?? 0 });
+    const trainer = await Trainer.create(runtime, {
+      rows: Math.max(ROWS, 2 * runtime.config.context_window_size),
+      rank: lora.rank,
+      lora_alpha: lora.lora_alpha,
+    });
+    trainer.load(lora);
+    const examples = await addReferences(
+      trainer,
+      lines.map((line, index) => exampleOf(line, `line ${index + 1}`, tokenizer)),
+    );
+    const defaults = DEFAULT_HYPERPARAMETERS;
+    const hyperparameters = {
+      ...defaults,
+      steps: options.steps ?? defaults.steps,
+      learning_rate: options.lr ?? defaults.learning_rate,
+      beta: options.beta ?? defaults.beta,
+      sft_weight: options['sft-weight'] ?? defaults.sft_weight,
+      batch_size: options['batch-size'] ?? defaults.batch_size,
+    };
+    await runSteps(trainer, examples, hyperparameters, options.seed ?? 0, {
+      onStep: (step, { loss, margin, gradNorm }) => {
+        printJson({ step, loss, margin, grad_norm: gradNorm });
+      },
+    });
+    const { safetensors, adapterConfig } = writeAdapter(await trainer.adapter(), folder.config, folder.name);
+    const config = new TextEncoder().encode(`${JSON.stringify(adapterConfig, null, 1)}\n`);
+    await writeFiles(
+      options.out,
+      new Map([
+        ['adapter_model.safetensors', safetensors],
+        ['adapter_config.json', config],
+      ]),
+    );
+  },
+};
+
+function exampleOf(line: v.InferOutput<typeof SignalLine>, id: string, tokenizer: ChatTokenizer): TrainingExample {
+  if ('text' in line) return { kind: 'text', id, tokens: [tokenizer.endOfTurn, ...tokenizer.encodeReply(line.text)] };
+  const prompt = tokenizer.encodeChat(line.messages);
+  if ('thumb' in line) {
+    return { kind: 'thumb', id, prompt, reply: tokenizer.encodeReply(line.reply), up: line.thumb === 'up' };
+  }
+  return {
+    kind: 'pair',
+    id,
+    prompt,
+    chosen: tokenizer.encodeReply(line.chosen),
+    rejected: tokenizer.encodeReply(line.rejected),
+  };
+}

@@ -1,0 +1,88 @@
+import type { ChatTokenizer } from '../text/tokenizer';
+import { fitConversation } from '../text/fit';
+import { ThumbprintError } from '../shared/errors';
+import type { Signal } from '../shared/records';
+import type { TrainingExample } from '../training/types';
+
+export interface ExampleSet {
+  examples: TrainingExample[];
+  /** Signals that cannot be trained on, and why, for people. */
+  skipped: { signalId: string; reason: string }[];
+}
+
+export interface ExampleOptions {
+  tokenizer: Pick<ChatTokenizer, 'encodeChat' | 'encodeReply'>;
+  /** sha-256 of the model: reference log-probabilities of another model are not used. */
+  model: string;
+  contextLength: number;
+}
+
+/** Signals that count: not withdrawn, and of several thumbs on one reply only the last. */
+export function activeSignals(signals: readonly Signal[]): Signal[] {
+  const lastThumb = new Map<string, string>();
+  for (const { id, kind, messageId, withdrawnAt } of signals) {
+    if (withdrawnAt === undefined && (kind === 'up' || kind === 'down')) lastThumb.set(messageId, id);
+  }
+  return signals.filter(({ id, kind, messageId, withdrawnAt }) => {
+    if (withdrawnAt !== undefined) return false;
+    return (kind !== 'up' && kind !== 'down') || lastThumb.get(messageId) === id;
+  });
+}
+
+/** Turns active signals into training examples, one each, with the signal's id. */
+export function examplesOf(signals: readonly Signal[], options: ExampleOptions): ExampleSet {
+  const set: ExampleSet = { examples: [], skipped: [] };
+  for (const signal of signals) {
+    try {
+      set.examples.push(exampleOf(signal, options));
+    } catch (error) {
+      if (!(error instanceof ThumbprintError)) throw error;
+      set.skipped.push({ signalId: signal.id, reason: error.message });
+    }
+  }
+  return set;
+}
+
+function exampleOf(signal: Signal, { tokenizer, model, contextLength }: ExampleOptions): TrainingExample {
+  const reply = (text: string | undefined): number[] => {
+    if (text === undefined || text.trim() === '') throw new ThumbprintError('bad-input', 'The reply is empty.');
+    const ids = tokenizer.encodeReply(text);
+    if (ids.length > contextLength / 2) throw new ThumbprintError('bad-input', 'The reply is too long to learn from.');
+    return ids;
+  };
+  const prompt = (longest: number): number[] =>
+    fitConversation(tokenizer, signal.context, contextLength - longest).ids;
+  const reference = signal.model === model ? signal.reference : undefined;
+  if (signal.kind === 'up' || signal.kind === 'down') {
+    const up = signal.kind === 'up';
+    const ids = reply(up ? signal.chosen : signal.rejected);
+    const known = up ? reference?.chosen : reference?.rejected;
+    const example = { kind: 'thumb', id: signal.id, up, reply: ids, prompt: prompt(ids.length) } as const;
+    return known === undefined ? example : { ...example, reference: known };
+  }
+  const chosen = reply(signal.chosen);
+  const rejected = reply(signal.rejected);
+  if (signal.chosen?.trim() === signal.rejected?.trim()) {
+    throw new ThumbprintError('bad-input', 'Both replies are the same.');
+  }
+  const example = {
+    kind: 'pair',
+    id: signal.id,
+    prompt: prompt(Math.max(chosen.length, rejected.length)),
+    chosen,
+    rejected,
+  } as const;
+  if (reference?.chosen === undefined || reference.rejected === undefined) return example;
+  return { ...example, reference: { chosen: reference.chosen, rejected: reference.rejected } };
+}
+
+/** KTO's balance (Ethayarajh et al. 2024, section 4.1): the rarer kind of thumb weighs more, so that both sides count alike. */
+export function balanceThumbs(examples: readonly TrainingExample[]): TrainingExample[] {
+  const ups = examples.filter((example) => example.kind === 'thumb' && example.up).length;
+  const downs = examples.filter((example) => example.kind === 'thumb' && !example.up).length;
+  if (ups === 0 || downs === 0) return [...examples];
+  return examples.map((example) => {
+    if (example.kind !== 'thumb') return example;
+    return { ...example, weight: Math.min(4, Math.max(1, example.up ? downs / ups : ups / downs)) };
+  });
+}

@@ -1,0 +1,136 @@
+import type { Sequence } from '../model/packed-batch';
+import type { Score } from '../model/scorer';
+import type { GateFigure } from '../shared/records';
+import type { TrainingExample } from '../training/types';
+
+/** Scores replies with the base model, the adapter in use, or the candidate. */
+export interface GateScorer {
+  score(sequences: readonly Sequence[], which: 'base' | 'current' | 'candidate'): Promise<Score[]>;
+}
+
+export interface GateLimits {
+  /** Most bits per token that the anchor texts may cost more than under the base model. */
+  forgetting: number;
+}
+
+export const GATE_LIMITS: GateLimits = { forgetting: 0.08 };
+
+export interface GateResult {
+  kept: boolean;
+  /** One sentence for people. */
+  reason: string;
+  figures: GateFigure[];
+}
+
+/** Fewer held-out signals than this say nothing: the trained ones are judged instead. */
+const LEAST_HELD_OUT = 2;
+
+/**
+ * Judges a candidate adapter: does it order the user's judgements better than the adapter in use, and does it still
+ * know what it knew? Held-out signals decide where there are any; before that, the signals trained on, and the
+ * sentence says so.
+ */
+export async function runGate(
+  scorer: GateScorer,
+  trained: readonly TrainingExample[],
+  heldOut: readonly TrainingExample[],
+  anchors: readonly Sequence[],
+  limits: GateLimits = GATE_LIMITS,
+): Promise<GateResult> {
+  const useHeldOut = heldOut.length >= LEAST_HELD_OUT;
+  const judges = useHeldOut ? heldOut : trained;
+  const [before, after] = [await judge(scorer, judges, 'current'), await judge(scorer, judges, 'candidate')];
+  const base = bitsPerToken(await scorer.score(anchors, 'base'));
+  const candidate = bitsPerToken(await scorer.score(anchors, 'candidate'));
+  const accuracy: GateFigure = {
+    name: 'held_out_accuracy',
+    before: before.correct / judges.length,
+    after: after.correct / judges.length,
+    limit: 0,
+    count: judges.length,
+    passed: after.correct >= before.correct,
+  };
+  const margin: GateFigure = {
+    name: 'held_out_margin',
+    before: before.margin,
+    after: after.margin,
+    limit: 0,
+    count: judges.length,
+    passed: after.margin > before.margin,
+  };
+  const anchorBits: GateFigure = {
+    name: 'anchor_bits_per_token',
+    before: base,
+    after: candidate,
+    limit: limits.forgetting,
+    count: anchors.length,
+    passed: candidate - base <= limits.forgetting,
+  };
+  const figures = [accuracy, margin, anchorBits];
+  return { kept: figures.every(({ passed }) => passed), reason: sentence(figures, useHeldOut), figures };
+}
+
+interface Judgement {
+  correct: number;
+  /** Mean, in nats. */
+  margin: number;
+}
+
+/** Margins of the implicit reward log π − log π_ref: chosen less rejected, or the reward itself for lone thumbs. */
+async function judge(
+  scorer: GateScorer,
+  examples: readonly TrainingExample[],
+  which: 'current' | 'candidate',
+): Promise<Judgement> {
+  const sequences = examples.flatMap((example) => sequencesOf(example));
+  const scores = await scorer.score(sequences, which);
+  const reference = await scorer.score(sequences, 'base');
+  let next = 0;
+  const reward = (): number => {
+    const index = next++;
+    return (scores[index]?.logprob ?? 0) - (reference[index]?.logprob ?? 0);
+  };
+  const margins = examples.map((example) => {
+    if (example.kind === 'pair') return reward() - reward();
+    return example.kind === 'thumb' && !example.up ? -reward() : reward();
+  });
+  return {
+    // A tie, as the base has everywhere, is half right.
+    correct: margins.reduce((sum, margin) => sum + (margin > 0 ? 1 : margin === 0 ? 0.5 : 0), 0),
+    margin: margins.reduce((sum, margin) => sum + margin, 0) / margins.length,
+  };
+}
+
+function sequencesOf(example: TrainingExample): Sequence[] {
+  switch (example.kind) {
+    case 'pair':
+      return [example.chosen, example.rejected].map((reply) => ({ prompt: example.prompt, reply }));
+    case 'thumb':
+      return [{ prompt: example.prompt, reply: example.reply }];
+    case 'text':
+      return [{ prompt: example.tokens.slice(0, 1), reply: example.tokens.slice(1) }];
+    default:
+      return example satisfies never;
+  }
+}
+
+/** Bits per token of texts. */
+export function bitsPerToken(scores: readonly Score[]): number {
+  const logprob = scores.reduce((sum, score) => sum + score.logprob, 0);
+  const tokens = scores.reduce((sum, score) => sum + score.tokens, 0);
+  return -logprob / tokens / Math.LN2;
+}
+
+function sentence([accuracy, margin, anchors]: GateFigure[], heldOut: boolean): string {
+  if (!accuracy || !margin || !anchors) return '';
+  const what = heldOut ? 'held-out judgements' : 'judgements it was trained on (too few yet to hold some back)';
+  const right = (share: number): string => String(Math.round(share * accuracy.count * 2) / 2);
+  const counts = `it agrees with ${right(accuracy.after)} of ${accuracy.count} ${what}, the one before with ${right(accuracy.before)}`;
+  const cost = (anchors.after - anchors.before).toFixed(3);
+  if (!accuracy.passed) return `Refused: ${counts}.`;
+  if (!margin.passed) return `Refused: it is no surer of your judgements than the one before.`;
+  if (!anchors.passed) {
+    return `Refused: it forgets too much (${cost} bits a token on texts it should still know; ${anchors.limit} are allowed).`;
+  }
+  return `Kept: ${counts}; what it knew costs ${cost} bits a token.`;
+}

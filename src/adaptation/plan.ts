@@ -1,0 +1,36 @@
+import type { Signal } from '../shared/records';
+import { DEFAULT_HYPERPARAMETERS, type Hyperparameters } from '../training/types';
+
+/** From this signal on every fourth is kept from training and judges the updates. */
+const HELD_OUT_FROM = 8;
+const HELD_OUT_EVERY = 4;
+
+export interface UpdatePlan {
+  /** New signals and all earlier ones, replayed. */
+  train: Signal[];
+  /** Never trained on, by any update. */
+  heldOut: Signal[];
+  hyperparameters: Hyperparameters;
+}
+
+/**
+ * What the next update trains on and what judges it. Whether a signal is held out depends on its place among all
+ * signals ever given, so that it never changes.
+ * @param all every signal, withdrawn ones too, oldest first.
+ */
+export function planUpdate(all: readonly Signal[], active: readonly Signal[]): UpdatePlan {
+  const isHeldOut = new Set(
+    all.filter((_, index) => index >= HELD_OUT_FROM && index % HELD_OUT_EVERY === HELD_OUT_EVERY - 1).map(({ id }) => id),
+  );
+  const train = active.filter(({ id }) => !isHeldOut.has(id));
+  return {
+    train,
+    heldOut: active.filter(({ id }) => isHeldOut.has(id)),
+    hyperparameters: { ...DEFAULT_HYPERPARAMETERS, steps: stepsFor(train.length) },
+  };
+}
+
+/** Fewer signals bear fewer steps before they are only learned by heart. */
+function stepsFor(count: number): number {
+  return Math.min(DEFAULT_HYPERPARAMETERS.steps, 12 + count);
+}

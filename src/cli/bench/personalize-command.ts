@@ -1,0 +1,86 @@
+import { readAnchors } from '../../adaptation/anchors';
+import { Generator } from '../../generation/generator';
+import { AdapterSlot } from '../../model/lora';
+import { ThumbprintError } from '../../shared/errors';
+import { Trainer } from '../../training/trainer';
+import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA } from '../../training/types';
+import { parseOptions } from '../args';
+import { openEngine } from '../engine';
+import { log, printJson, readJson, writeFiles } from '../io';
+import { type BenchRow, measureBaseline, runOne } from './personalize';
+import { csv, markdown } from './personalize-report';
+import { readStyles, STYLES } from './styles';
+
+const DATA = 'models/recipe/data/thumbling_styles.jsonl.gz';
+
+/** `bench personalize`: one JSON line a run, and a CSV and a Markdown table when --out names a folder. */
+export async function bench(args: readonly string[]): Promise<void> {
+  const { options } = parseOptions(args, {
+    model: 'string',
+    styles: 'string',
+    signals: 'string',
+    k: 'string',
+    seeds: 'number',
+    rank: 'number',
+    steps: 'number',
+    lr: 'number',
+    beta: 'number',
+    'sft-weight': 'number',
+    'batch-size': 'number',
+    held: 'number',
+    out: 'string',
+  });
+  const styles = list(options.styles ?? 'list,short,warm', STYLES);
+  const kinds = list(options.signals ?? 'pairs,thumbs', ['pairs', 'thumbs'] as const);
+  const sizes = (options.k ?? '20').split(',').map(Number);
+  const model = options.model ?? 'models/thumbling';
+  const defaults = DEFAULT_HYPERPARAMETERS;
+  const hyperparameters = {
+    ...defaults,
+    steps: options.steps ?? defaults.steps,
+    learning_rate: options.lr ?? defaults.learning_rate,
+    beta: options.beta ?? defaults.beta,
+    sft_weight: options['sft-weight'] ?? defaults.sft_weight,
+    batch_size: options['batch-size'] ?? defaults.batch_size,
+  };
+  const rank = options.rank ?? DEFAULT_LORA.rank;
+  const { folder, runtime, tokenizer } = await openEngine({ model, rank });
+  const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
+  const engine = {
+    folder,
+    tokenizer,
+    slot,
+    trainer: await Trainer.create(runtime, { rows: 512, rank, lora_alpha: 2 * rank }),
+    generator: await Generator.create(runtime, slot),
+  };
+  const all = await readStyles(DATA);
+  const data = { train: all.train, held: all.held.slice(0, options.held ?? all.held.length) };
+  const anchors = readAnchors(await readJson(`${model}/anchors.json`), tokenizer);
+  const baseline = await measureBaseline(engine, data.held, anchors);
+  const rows: BenchRow[] = [];
+  for (const style of styles) {
+    for (const signals of kinds) {
+      for (const k of sizes) {
+        for (let seed = 1; seed <= (options.seeds ?? 3); seed++) {
+          const row = await runOne(engine, { style, signals, k, seed }, data, anchors, baseline, { hyperparameters, rank });
+          rows.push(row);
+          printJson(row);
+          log(`${style} ${signals} K=${k} seed ${seed}: accuracy ${row.accuracy.toFixed(3)}`);
+        }
+      }
+    }
+  }
+  if (options.out === undefined) return;
+  const command = `npm run cli -- bench personalize ${args.join(' ')}`;
+  const files = { 'personalize.csv': csv(rows), 'personalize.md': markdown(rows, command, hyperparameters, runtime.gpu.info.description) };
+  await writeFiles(options.out, new Map(Object.entries(files).map(([name, text]) => [name, new TextEncoder().encode(text)])));
+}
+
+function list<T extends string>(text: string, allowed: readonly T[]): T[] {
+  return text.split(',').map((name) => {
+    const found = allowed.find((candidate) => candidate === name);
+    if (!found) throw new ThumbprintError('bad-input', `"${name}" is none of ${allowed.join(', ')}.`);
+    return found;
+  });
+}
+

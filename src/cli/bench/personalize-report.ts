@@ -1,0 +1,100 @@
+import type { Hyperparameters } from '../../training/types';
+import type { BenchRow } from './personalize';
+
+const COLUMNS = [
+  'style',
+  'signals',
+  'k',
+  'seed',
+  'accuracy',
+  'pairs',
+  'anchor_bits_base',
+  'anchor_bits',
+  'list_share_base',
+  'list_share',
+  'mean_words_base',
+  'mean_words',
+  'steps',
+  'seconds_per_step',
+] as const satisfies readonly (keyof BenchRow)[];
+
+/** One line a run. */
+export function csv(rows: readonly BenchRow[]): string {
+  const lines = rows.map((row) => COLUMNS.map((column) => round(row[column])).join(','));
+  return `${COLUMNS.join(',')}\n${lines.join('\n')}\n`;
+}
+
+function round(value: string | number): string {
+  return typeof value === 'number' ? String(Number(value.toFixed(4))) : value;
+}
+
+/** Means over seeds, with the least and largest accuracy, and what the model now says. */
+export function markdown(
+  rows: readonly BenchRow[],
+  command: string,
+  hyperparameters: Hyperparameters,
+  device: string,
+): string {
+  const groups = new Map<string, BenchRow[]>();
+  for (const row of rows) {
+    const key = `${row.style} ${row.signals} ${row.k}`;
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  const body = [...groups.values()].map((group) => {
+    const [first] = group;
+    const mean = (key: 'accuracy' | 'list_share' | 'mean_words' | 'anchor_bits' | 'seconds_per_step'): number =>
+      group.reduce((sum, row) => sum + row[key], 0) / group.length;
+    const accuracies = group.map((row) => row.accuracy);
+    const forgetting = mean('anchor_bits') - (first?.anchor_bits_base ?? 0);
+    return [
+      first?.style,
+      first?.signals,
+      first?.k,
+      `${mean('accuracy').toFixed(3)} (${Math.min(...accuracies).toFixed(3)}–${Math.max(...accuracies).toFixed(3)})`,
+      `${percent(mean('list_share'))} (${percent(first?.list_share_base ?? 0)})`,
+      `${mean('mean_words').toFixed(1)} (${(first?.mean_words_base ?? 0).toFixed(1)})`,
+      `${forgetting >= 0 ? '+' : ''}${forgetting.toFixed(3)}`,
+      mean('seconds_per_step').toFixed(2),
+    ].join(' | ');
+  });
+  const seeds = new Set(rows.map((row) => row.seed)).size;
+  return `# What K signals of a simulated user do
+
+Written by \`${command}\` on ${device}: the int4 model, trained by the WGSL kernels. Means over ${seeds} seeds; in
+brackets the range, or the base model's figure. Accuracy: of all held-out pairs (the style's reply beside each other
+style's) the share that the implicit reward log π/π_ref orders as the user would; the base has 0.5 by construction.
+Lists and words: own greedy replies to 20 held-out prompts. Forgetting: bits per token on the 64 anchor texts.
+
+| style | signals | K | accuracy | lists | words | forgetting | s a step |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+${body.map((line) => `| ${line} |`).join('\n')}
+
+Hyperparameters: ${Object.entries(hyperparameters)
+    .map(([name, value]) => `${name} ${String(value)}`)
+    .join(', ')}.
+
+## Replies to held-out prompts
+
+${[...groups.values()].map((group) => samples(group[0])).join('\n')}`;
+}
+
+function samples(row: BenchRow | undefined): string {
+  if (!row) return '';
+  const lines = row.samples.map(
+    ({ prompt, base, adapted }) => `| ${cell(prompt)} | ${cell(base)} | ${cell(adapted)} |`,
+  );
+  return `### ${row.style}, ${row.k} ${row.signals}, seed ${row.seed}
+
+| prompt | base | adapted |
+| --- | --- | --- |
+${lines.join('\n')}
+`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ');
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}

@@ -1,0 +1,172 @@
+import { bitsPerToken } from '../../adaptation/gate';
+import { emptyAdapter } from '../../formats/adapter';
+import type { Generator } from '../../generation/generator';
+import type { AdapterSlot } from '../../model/lora';
+import type { Sequence } from '../../model/packed-batch';
+import type { Score } from '../../model/scorer';
+import type { ChatTokenizer } from '../../text/tokenizer';
+import { addReferences, runSteps } from '../../training/train';
+import type { Trainer } from '../../training/trainer';
+import type { Hyperparameters, TrainingExample } from '../../training/types';
+import type { ModelFolder } from '../../formats/model-folder';
+import { simulate, type SimulatedSignal, type Style, type StyledPrompt, STYLES } from './styles';
+
+/** What the bench runs on. */
+export interface BenchEngine {
+  folder: ModelFolder;
+  tokenizer: ChatTokenizer;
+  trainer: Trainer;
+  generator: Generator;
+  slot: AdapterSlot;
+}
+
+export interface BenchRun {
+  style: Style;
+  signals: 'pairs' | 'thumbs';
+  k: number;
+  seed: number;
+}
+
+export interface BenchRow extends BenchRun {
+  /** Of held-out pairs: how many the implicit reward orders as the user would. */
+  accuracy: number;
+  pairs: number;
+  anchor_bits_base: number;
+  anchor_bits: number;
+  /** Own greedy replies to held-out prompts. */
+  list_share: number;
+  list_share_base: number;
+  mean_words: number;
+  mean_words_base: number;
+  steps: number;
+  seconds_per_step: number;
+  samples: { prompt: string; base: string; adapted: string }[];
+}
+
+const REPLY_PROMPTS = 20;
+const REPLY_TOKENS = 64;
+
+/** Scores and replies of the base model: computed once for all runs. */
+export interface Baseline {
+  held: Score[];
+  anchors: number;
+  replies: string[];
+}
+
+/** Every held-out prompt's six replies, in the order of STYLES. */
+function heldSequences(engine: BenchEngine, held: readonly StyledPrompt[]): Sequence[] {
+  return held.flatMap(({ prompt, replies }) => {
+    const ids = promptIds(engine, prompt);
+    return STYLES.map((style) => ({ prompt: ids, reply: engine.tokenizer.encodeReply(replies[style]) }));
+  });
+}
+
+function promptIds({ tokenizer }: BenchEngine, prompt: string): number[] {
+  return tokenizer.encodeChat([{ role: 'user', content: prompt }]);
+}
+
+export async function measureBaseline(
+  engine: BenchEngine,
+  held: readonly StyledPrompt[],
+  anchors: readonly Sequence[],
+): Promise<Baseline> {
+  engine.slot.load(null);
+  return {
+    held: await engine.trainer.score(heldSequences(engine, held), 'base'),
+    anchors: bitsPerToken(await engine.trainer.score(anchors, 'base')),
+    replies: await ownReplies(engine, held),
+  };
+}
+
+/** Trains one simulated user's adapter and measures what came of it. */
+export async function runOne(
+  engine: BenchEngine,
+  run: BenchRun,
+  data: Record<'train' | 'held', StyledPrompt[]>,
+  anchors: readonly Sequence[],
+  baseline: Baseline,
+  options: { hyperparameters: Hyperparameters; rank: number },
+): Promise<BenchRow> {
+  const { folder, trainer, slot, generator: _, tokenizer } = engine;
+  const { rank, hyperparameters } = options;
+  trainer.load(emptyAdapter(folder.config, folder.sha256, { rank, lora_alpha: 2 * rank, seed: run.seed }));
+  const signals = simulate(data.train, run.style, run.signals, run.k, run.seed);
+  const examples = await addReferences(
+    trainer,
+    signals.map((signal, index) => exampleOf(signal, String(index), tokenizer)),
+  );
+  const started = performance.now();
+  const results = await runSteps(trainer, examples, hyperparameters, run.seed);
+  const seconds = (performance.now() - started) / 1000;
+  const scores = await trainer.score(heldSequences(engine, data.held), 'adapter');
+  const { correct, pairs } = countCorrect(run.style, scores, baseline.held);
+  const bits = bitsPerToken(await trainer.score(anchors, 'adapter'));
+  slot.load(await trainer.adapter());
+  const replies = await ownReplies(engine, data.held);
+  return {
+    ...run,
+    accuracy: correct / pairs,
+    pairs,
+    anchor_bits_base: baseline.anchors,
+    anchor_bits: bits,
+    list_share: listShare(replies),
+    list_share_base: listShare(baseline.replies),
+    mean_words: meanWords(replies),
+    mean_words_base: meanWords(baseline.replies),
+    steps: results.length,
+    seconds_per_step: seconds / results.length,
+    samples: data.held.slice(0, 5).map(({ prompt }, i) => ({
+      prompt,
+      base: baseline.replies[i] ?? '',
+      adapted: replies[i] ?? '',
+    })),
+  };
+}
+
+export function exampleOf(signal: SimulatedSignal, id: string, tokenizer: ChatTokenizer): TrainingExample {
+  const prompt = tokenizer.encodeChat([{ role: 'user', content: signal.prompt }]);
+  if ('chosen' in signal) {
+    const [chosen, rejected] = [signal.chosen, signal.rejected].map((text) => tokenizer.encodeReply(text));
+    return { kind: 'pair', id, prompt, chosen: chosen ?? [], rejected: rejected ?? [] };
+  }
+  return { kind: 'thumb', id, prompt, reply: tokenizer.encodeReply(signal.reply), up: signal.up };
+}
+
+/** Held-out pairs, the style's reply beside each other style's, that the implicit reward log π/π_ref orders rightly. */
+function countCorrect(style: Style, scores: readonly Score[], base: readonly Score[]): { correct: number; pairs: number } {
+  const rewards = scores.map(({ logprob }, i) => logprob - (base[i]?.logprob ?? 0));
+  const wanted = STYLES.indexOf(style);
+  let correct = 0;
+  let pairs = 0;
+  for (let start = 0; start < rewards.length; start += STYLES.length) {
+    const own = rewards[start + wanted] ?? 0;
+    STYLES.forEach((other, index) => {
+      if (other === style) return;
+      pairs++;
+      const difference = own - (rewards[start + index] ?? 0);
+      correct += difference > 0 ? 1 : difference === 0 ? 0.5 : 0;
+    });
+  }
+  return { correct, pairs };
+}
+
+async function ownReplies(engine: BenchEngine, held: readonly StyledPrompt[]): Promise<string[]> {
+  const replies: string[] = [];
+  for (const { prompt } of held.slice(0, REPLY_PROMPTS)) {
+    const { tokenIds } = await engine.generator.generate(promptIds(engine, prompt), {
+      seed: 0,
+      sampling: { temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, max_tokens: REPLY_TOKENS },
+    });
+    replies.push(engine.tokenizer.decode(tokenIds).trim());
+  }
+  return replies;
+}
+
+/** Replies that begin with "1." and go on to "2.". */
+function listShare(replies: readonly string[]): number {
+  return replies.filter((reply) => /^1[.)]\s.*\b2[.)]\s/s.test(reply)).length / replies.length;
+}
+
+function meanWords(replies: readonly string[]): number {
+  return replies.reduce((sum, reply) => sum + reply.split(/\s+/).filter(Boolean).length, 0) / replies.length;
+}

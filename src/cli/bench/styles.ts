@@ -1,0 +1,71 @@
+import { gunzipSync } from 'node:zlib';
+import * as v from 'valibot';
+import { createRandom } from '../../shared/random';
+import { ThumbprintError } from '../../shared/errors';
+import { readBytes } from '../io';
+
+export const STYLES = ['short', 'detailed', 'warm', 'formal', 'playful', 'list'] as const;
+export type Style = (typeof STYLES)[number];
+
+/** A prompt with a reply in each style. */
+export interface StyledPrompt {
+  prompt: string;
+  replies: Record<Style, string>;
+}
+
+const Line = v.object({
+  prompt: v.string(),
+  style: v.picklist(STYLES),
+  response: v.string(),
+  split: v.picklist(['train', 'held']),
+});
+
+/** The main set of the bench: the project's own prompts, answered in six styles; `held` was never trained on. */
+export async function readStyles(path: string): Promise<Record<'train' | 'held', StyledPrompt[]>> {
+  const text = new TextDecoder().decode(gunzipSync(await readBytes(path)));
+  const splits = { train: new Map<string, Partial<StyledPrompt['replies']>>(), held: new Map<string, Partial<StyledPrompt['replies']>>() };
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    const { prompt, style, response, split } = v.parse(Line, JSON.parse(line));
+    const replies = splits[split].get(prompt) ?? {};
+    replies[style] = response;
+    splits[split].set(prompt, replies);
+  }
+  const complete = (prompts: ReadonlyMap<string, Partial<StyledPrompt['replies']>>): StyledPrompt[] =>
+    [...prompts].map(([prompt, replies]) => {
+      if (!STYLES.every((style) => replies[style] !== undefined)) {
+        throw new ThumbprintError('bad-file', `${path}: "${prompt}" lacks a style.`);
+      }
+      return { prompt, replies: replies as Record<Style, string> };
+    });
+  return { train: complete(splits.train), held: complete(splits.held) };
+}
+
+/** What a simulated user says: this reply is better than that one, or a lone thumb. */
+export type SimulatedSignal =
+  | { prompt: string; chosen: string; rejected: string }
+  | { prompt: string; reply: string; up: boolean };
+
+/**
+ * K signals of a user who likes one style: its reply beside another's, or lone thumbs, half of them up, on different
+ * prompts.
+ */
+export function simulate(
+  prompts: readonly StyledPrompt[],
+  style: Style,
+  kind: 'pairs' | 'thumbs',
+  k: number,
+  seed: number,
+): SimulatedSignal[] {
+  const random = createRandom(seed);
+  const others = STYLES.filter((other) => other !== style);
+  return random
+    .shuffle([...prompts])
+    .slice(0, k)
+    .map(({ prompt, replies }, index): SimulatedSignal => {
+      const other = others[random.int(others.length)] ?? 'short';
+      if (kind === 'pairs') return { prompt, chosen: replies[style], rejected: replies[other] };
+      const up = index % 2 === 0;
+      return { prompt, reply: replies[up ? style : other], up };
+    });
+}

@@ -1,0 +1,341 @@
+import type { FileSource } from '../formats/tensors';
+import type { Command, EngineEvent, Snapshot } from '../protocol/protocol';
+import { required } from '../shared/assert';
+import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
+import { newId } from '../shared/ids';
+import { DEFAULT_SETTINGS, type Settings, type Signal } from '../shared/records';
+import type { Storage } from '../storage/database';
+import { Chat } from './chat';
+import { DeviceTurns } from './device-turns';
+import { adapterOf, describe, type ModelHost, openModel } from './model-host';
+import { type UpdateEnd, Updates } from './updates';
+
+export interface EngineDependencies {
+  webgpu: GPU | undefined;
+  /** The model's folder. */
+  source: FileSource;
+  storage: Storage;
+  post: (event: EngineEvent) => void;
+}
+
+interface Running {
+  host: ModelHost;
+  chat: Chat;
+  updates: Updates;
+}
+
+/** The whole engine, without a page: answers commands, posts events. */
+export class Engine {
+  private readonly storage: Storage;
+  private readonly post: (event: EngineEvent) => void;
+  private readonly dependencies: EngineDependencies;
+  private readonly turns = new DeviceTurns();
+  private running: Running | null = null;
+  private settings: Settings = DEFAULT_SETTINGS;
+  private active = 0;
+  /** How the last update ended, until something else happens. */
+  private lastEnd: UpdateEnd | null = null;
+
+  constructor(dependencies: EngineDependencies) {
+    this.dependencies = dependencies;
+    this.storage = dependencies.storage;
+    this.post = dependencies.post;
+  }
+
+  /** Does what a command says and answers it. @throws ThumbprintError */
+  async handle(command: Command): Promise<unknown> {
+    switch (command.type) {
+      case 'start':
+        return this.start();
+      case 'send':
+        this.lastEnd = null;
+        return this.open().chat.send(command.conversationId, command.parentId, command.text);
+      case 'regenerate':
+        this.lastEnd = null;
+        return this.open().chat.regenerate(command.messageId);
+      case 'stop':
+        this.open().chat.stop();
+        return undefined;
+      case 'compare':
+        return this.open().chat.compare(command.messageId);
+      case 'signal':
+        return this.judge(command.messageId, command.kind);
+      case 'edit':
+        return this.edit(command.messageId, command.text);
+      case 'withdraw':
+        await this.storage.updateSignal(command.signalId, { withdrawnAt: Date.now() });
+        return this.announce();
+      case 'train-now':
+        return this.trainNow();
+      case 'pause-training':
+      case 'resume-training':
+        this.open().updates.pause(command.type === 'pause-training');
+        return undefined;
+      case 'cancel-training':
+        this.open().updates.cancel();
+        return undefined;
+      case 'use-adapter':
+        return this.switchAdapter(command.version);
+      case 'settings':
+        this.settings = await this.storage.saveSettings({ ...this.settings, ...command.settings });
+        if (this.running) this.running.host.slot.scale = this.settings.adapterScale;
+        return this.announce();
+      case 'select-branch':
+        return this.changeConversation(command.conversationId, { headId: command.headId });
+      case 'rename-conversation':
+        return this.changeConversation(command.conversationId, { title: command.title });
+      case 'delete-conversation':
+        await this.storage.deleteConversation(command.conversationId);
+        return this.announce();
+      case 'delete-everything':
+        return this.deleteEverything();
+      default:
+        return command satisfies never;
+    }
+  }
+
+  private open(): Running {
+    if (!this.running) throw new ThumbprintError('bad-input', 'The model is still loading.');
+    return this.running;
+  }
+
+  private async start(): Promise<Snapshot> {
+    if (this.running) return this.snapshot();
+    this.settings = await this.storage.loadSettings();
+    this.post({ type: 'phase', phase: 'loading', detail: 'Loading the model.' });
+    const host = await openModel(this.dependencies.webgpu, this.dependencies.source, (progress) =>
+      this.post({ type: 'loading', progress }),
+    );
+    void host.gpu.lost.then((error) => {
+      this.post({ type: 'error', error: toPlainError(error) });
+      this.post({ type: 'phase', phase: 'error', detail: error.message });
+    });
+    const { storage, turns, post } = this;
+    const updates = new Updates({ storage, host, turns, post, onChange: () => this.afterUpdate() });
+    const chat = new Chat({
+      storage,
+      host,
+      turns,
+      post,
+      settings: () => this.settings,
+      activeAdapter: () => this.active,
+      onIdle: () => void this.idle(),
+    });
+    this.running = { host, chat, updates };
+    await this.endInterruptedReplies();
+    await this.loadActive();
+    await this.idle(false);
+    void this.resumeUpdate();
+    return this.snapshot();
+  }
+
+  /** Replies that a closed tab cut off are marked as such. */
+  private async endInterruptedReplies(): Promise<void> {
+    for (const { id } of await this.storage.listConversations()) {
+      for (const message of await this.storage.messagesOf(id)) {
+        if (message.state === 'streaming') await this.storage.putMessage({ ...message, state: 'stopped' });
+      }
+    }
+  }
+
+  /** Puts the active adapter into the chat's slot; one that cannot be used is left aside, and said so. */
+  private async loadActive(): Promise<void> {
+    const { host } = this.open();
+    this.active = await this.storage.activeVersion();
+    host.slot.scale = this.settings.adapterScale;
+    const record = this.active === 0 ? undefined : await this.storage.adapter(this.active);
+    try {
+      host.slot.load(record ? await adapterOf(host, record) : null);
+    } catch (error) {
+      host.slot.load(null);
+      this.active = 0;
+      this.post({ type: 'error', error: toPlainError(error) });
+    }
+  }
+
+  private async switchAdapter(version: number): Promise<void> {
+    await this.storage.setActive(version);
+    await this.loadActive();
+    this.lastEnd = null;
+    await this.announce();
+    await this.idle(false);
+  }
+
+  private async judge(messageId: string, kind: 'up' | 'down'): Promise<{ signalId: string }> {
+    const reply = await this.open().chat.reply(messageId);
+    if (reply.state === 'streaming' || reply.state === 'failed' || reply.content.trim() === '') {
+      throw new ThumbprintError('bad-input', 'Only a finished reply can be rated.');
+    }
+    const rival = kind === 'up' ? await this.rivalOf(messageId) : undefined;
+    if (rival !== undefined && rival !== reply.content) {
+      return this.addSignal(messageId, { kind: 'choose', chosen: reply.content, rejected: rival });
+    }
+    return this.addSignal(messageId, kind === 'up' ? { kind, chosen: reply.content } : { kind, rejected: reply.content });
+  }
+
+  /** The sibling written just before a reply: liking the later one prefers it. */
+  private async rivalOf(messageId: string): Promise<string | undefined> {
+    const reply = await this.open().chat.reply(messageId);
+    const siblings = (await this.storage.messagesOf(reply.conversationId)).filter(
+      ({ parentId, id, role, state }) =>
+        role === 'assistant' && parentId === reply.parentId && id < messageId && state === 'done',
+    );
+    return siblings.at(-1)?.content;
+  }
+
+  private async edit(messageId: string, text: string): Promise<{ signalId: string }> {
+    const reply = await this.open().chat.reply(messageId);
+    const edited = text.trim();
+    if (edited === '' || edited === reply.content.trim()) {
+      throw new ThumbprintError('bad-input', 'Change the reply before you save it.');
+    }
+    const answer = await this.addSignal(messageId, { kind: 'edit', chosen: edited, rejected: reply.content });
+    // The edited text stands in the chat, and in the context of what follows, as a branch of its own.
+    const message = { ...reply, id: newId(), content: edited, state: 'done' as const, createdAt: Date.now() };
+    if (reply.reply) message.reply = { ...reply.reply, tokenIds: [] };
+    await this.storage.putMessage(message);
+    this.post({ type: 'message', message });
+    await this.changeConversation(reply.conversationId, { headId: message.id });
+    return answer;
+  }
+
+  private async addSignal(
+    messageId: string,
+    judgement: Pick<Signal, 'kind' | 'chosen' | 'rejected'>,
+  ): Promise<{ signalId: string }> {
+    const { chat, host } = this.open();
+    const reply = await chat.reply(messageId);
+    const signal: Signal = {
+      id: newId(),
+      createdAt: Date.now(),
+      conversationId: reply.conversationId,
+      messageId,
+      context: await chat.contextOf(reply),
+      adapter: reply.reply?.adapter ?? 0,
+      model: reply.reply?.model ?? host.folder.sha256,
+      ...judgement,
+    };
+    const earlier = (await this.storage.listSignals()).filter(
+      (other) => other.messageId === messageId && other.withdrawnAt === undefined,
+    );
+    await this.storage.addSignal(signal);
+    // A new judgement of the same reply replaces the old one.
+    for (const { id } of earlier) await this.storage.updateSignal(id, { withdrawnAt: signal.createdAt });
+    this.lastEnd = null;
+    await this.announce();
+    await this.idle();
+    return { signalId: signal.id };
+  }
+
+  private async trainNow(): Promise<void> {
+    await this.update(() => this.open().updates.run());
+  }
+
+  private async resumeUpdate(): Promise<void> {
+    const checkpoint = await this.storage.loadCheckpoint();
+    if (!checkpoint) return;
+    if (checkpoint.model !== this.open().host.folder.sha256) return this.storage.clearCheckpoint();
+    this.post({ type: 'loading', progress: { stage: 'resume', loadedBytes: 0, totalBytes: 0 } });
+    await this.update(() => this.open().updates.run(checkpoint)).catch((error: unknown) => {
+      this.post({ type: 'error', error: toPlainError(error) });
+    });
+  }
+
+  /** Runs an update and tells how it ended; while it runs the status line says so. */
+  private async update(run: () => Promise<UpdateEnd>): Promise<void> {
+    const end = run();
+    this.post({ type: 'phase', phase: 'training', detail: 'Learning from your judgements.' });
+    try {
+      this.lastEnd = await end;
+    } finally {
+      await this.idle(false);
+    }
+  }
+
+  /** After an update: chat uses what is active now. */
+  private async afterUpdate(): Promise<void> {
+    const version = await this.storage.activeVersion();
+    if (version !== this.active) await this.turns.foreground(() => this.loadActive());
+    await this.announce();
+  }
+
+  /** Nothing is being written: says what comes next, and begins an update when enough has been judged. */
+  private async idle(mayTrain = true): Promise<void> {
+    const { chat, updates } = this.open();
+    if (chat.isWriting) return;
+    if (updates.progress) {
+      this.post({ type: 'phase', phase: 'training', detail: 'Learning from your judgements.' });
+      return;
+    }
+    const waiting = await updates.waiting();
+    const missing = Math.max(0, this.settings.trainAfter - waiting);
+    if (mayTrain && this.settings.autoTrain && missing === 0) {
+      void this.trainNow().catch((error: unknown) => {
+        this.post({ type: 'phase', phase: 'error', detail: messageOf(error) });
+      });
+      return;
+    }
+    const end = this.lastEnd;
+    if (end?.decision === 'kept') {
+      this.post({ type: 'phase', phase: 'updated', detail: `Now v${end.version ?? ''}. ${end.reason}` });
+    } else if (end?.decision === 'refused') {
+      this.post({ type: 'phase', phase: 'refused', detail: end.reason });
+    } else if (end?.decision === 'failed') {
+      this.post({ type: 'phase', phase: 'error', detail: end.reason });
+    } else {
+      this.post({ type: 'phase', phase: 'ready', detail: this.prospect(waiting, missing) });
+    }
+  }
+
+  private prospect(waiting: number, missing: number): string {
+    if (waiting === 0) return 'Ready. Rate or edit a reply and it will learn.';
+    if (!this.settings.autoTrain || missing === 0) return `${waiting} to learn from. Press “Train now”.`;
+    return `Trains after ${missing} more.`;
+  }
+
+  private async changeConversation(id: string, changes: { headId?: string; title?: string }): Promise<void> {
+    const conversation = await this.storage.getConversation(id);
+    if (!conversation) throw new ThumbprintError('bad-input', 'That conversation is no longer there.');
+    const changed = { ...conversation, ...changes };
+    await this.storage.putConversation(changed);
+    this.post({ type: 'conversation', conversation: changed });
+  }
+
+  private async deleteEverything(): Promise<void> {
+    const { chat, updates } = this.open();
+    chat.stop();
+    updates.cancel();
+    await this.storage.deleteEverything();
+    this.settings = await this.storage.loadSettings();
+    this.lastEnd = null;
+    await this.loadActive();
+    await this.announce();
+    await this.idle(false);
+  }
+
+  private async announce(): Promise<void> {
+    if (this.running) this.post({ type: 'snapshot', snapshot: await this.snapshot() });
+  }
+
+  private async snapshot(): Promise<Snapshot> {
+    const { host, updates } = required(this.running, 'engine');
+    const { storage } = this;
+    const [adapters, receipts, signals, waiting, conversations] = await Promise.all([
+      storage.listAdapters(),
+      storage.listReceipts(),
+      storage.listSignals(),
+      updates.waiting(),
+      storage.listConversations(),
+    ]);
+    return {
+      ...describe(host),
+      activeAdapter: this.active,
+      adapters,
+      receipts,
+      signals,
+      waiting,
+      settings: this.settings,
+      conversations,
+    };
+  }
+}

@@ -1,0 +1,88 @@
+import { readAnchors } from '../adaptation/anchors';
+import { readAdapter } from '../formats/adapter';
+import { loadModelFolder, type ModelFolder } from '../formats/model-folder';
+import type { AdapterWeights, FileSource } from '../formats/tensors';
+import { Generator } from '../generation/generator';
+import { Gpu } from '../gpu/device';
+import { AdapterSlot } from '../model/lora';
+import type { Sequence } from '../model/packed-batch';
+import { ModelRuntime } from '../model/runtime';
+import type { LoadingProgress, Snapshot } from '../protocol/protocol';
+import { ThumbprintError } from '../shared/errors';
+import type { AdapterRecord } from '../shared/records';
+import { sha256 } from '../shared/sha256';
+import { ChatTokenizer } from '../text/tokenizer';
+import { DEFAULT_LORA } from '../training/types';
+
+/** The model in use: loaded, compiled, with the adapter that chat uses. */
+export interface ModelHost {
+  gpu: Gpu;
+  folder: Omit<ModelFolder, 'tensors'>;
+  runtime: ModelRuntime;
+  tokenizer: ChatTokenizer;
+  generator: Generator;
+  /** The adapter of chat. */
+  slot: AdapterSlot;
+  anchors: Sequence[];
+}
+
+/**
+ * Opens the device, loads the model and compiles what chat needs.
+ * @throws ThumbprintError `no-webgpu`, `network`, `bad-file`, `out-of-memory`.
+ */
+export async function openModel(
+  webgpu: GPU | undefined,
+  source: FileSource,
+  onProgress: (progress: LoadingProgress) => void,
+): Promise<ModelHost> {
+  let loaded = { loadedBytes: 0, totalBytes: 0 };
+  const stage = (name: LoadingProgress['stage']): void => onProgress({ stage: name, ...loaded });
+  stage('device');
+  const gpu = await Gpu.open(webgpu);
+  stage('download');
+  const folder = await loadModelFolder(source, (loadedBytes, totalBytes) => {
+    loaded = { loadedBytes, totalBytes };
+    stage('download');
+  });
+  const tokenizer = new ChatTokenizer(folder.tokenizerJson, folder.tokenizerConfig, folder.config.stop_token_ids);
+  const anchorBytes = await source.read('anchors.json');
+  const anchors = readAnchors(JSON.parse(new TextDecoder().decode(anchorBytes)), tokenizer);
+  stage('weights');
+  const runtime = new ModelRuntime(gpu, folder, DEFAULT_LORA.rank);
+  const slot = new AdapterSlot(gpu, runtime.layout, 'chat');
+  slot.load(null);
+  stage('compile');
+  const generator = await Generator.create(runtime, slot);
+  const { tensors: _, ...rest } = folder;
+  return { gpu, folder: rest, runtime, tokenizer, generator, slot, anchors };
+}
+
+/** A stored adapter, checked. @throws ThumbprintError `bad-file` or `mismatch`. */
+export async function adapterOf(host: ModelHost, record: AdapterRecord): Promise<AdapterWeights> {
+  const bytes = new Uint8Array(record.bytes);
+  if ((await sha256(bytes)) !== record.sha256) {
+    throw new ThumbprintError('bad-file', `Adapter v${record.version} is damaged on disk. Choose an earlier version.`);
+  }
+  const config = {
+    peft_type: 'LORA',
+    r: record.rank,
+    lora_alpha: record.lora_alpha,
+    thumbprint_base_sha256: record.model,
+  };
+  return readAdapter(bytes, config, host.folder.config, host.folder.sha256);
+}
+
+/** What the page shows of model and device. */
+export function describe({ folder, gpu }: ModelHost): Pick<Snapshot, 'model' | 'device'> {
+  const { vendor, architecture, description, features } = gpu.info;
+  return {
+    model: {
+      name: folder.name,
+      sha256: folder.sha256,
+      parameters: folder.parameters,
+      bytes: folder.bytes,
+      contextLength: folder.config.context_window_size,
+    },
+    device: { description: description || [vendor, architecture].filter(Boolean).join(' ') || 'WebGPU', features },
+  };
+}

@@ -1,0 +1,265 @@
+import { activeSignals, examplesOf } from '../adaptation/examples';
+import { planUpdate, type UpdatePlan } from '../adaptation/plan';
+import { runUpdate, type UpdateOutcome } from '../adaptation/update';
+import { writeAdapter } from '../formats/adapter';
+import type { AdapterWeights } from '../formats/tensors';
+import type { EngineEvent, TrainingProgress } from '../protocol/protocol';
+import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
+import { newId } from '../shared/ids';
+import type { Receipt, TrainingCheckpoint } from '../shared/records';
+import { sha256 } from '../shared/sha256';
+import type { Storage } from '../storage/database';
+import { Trainer } from '../training/trainer';
+import { DEFAULT_LORA, type StepResult, type TrainingExample } from '../training/types';
+import type { DeviceTurns } from './device-turns';
+import { adapterOf, type ModelHost } from './model-host';
+
+/** Longest submit of training that chat may have to wait for. */
+const SUBMIT_MS = 50;
+
+export interface UpdatesContext {
+  storage: Storage;
+  host: ModelHost;
+  turns: DeviceTurns;
+  post: (event: EngineEvent) => void;
+  /** The adapter in use has changed, or an update has ended. */
+  onChange: () => Promise<void>;
+}
+
+/** How an update ended, for the status line. */
+export type UpdateEnd = Pick<Receipt, 'decision' | 'reason' | 'version'>;
+
+/** Trains, judges, keeps or refuses: at most one update at a time. */
+export class Updates {
+  private readonly context: UpdatesContext;
+  private running: { stopper: AbortController; startedAt: number; progress: TrainingProgress } | null = null;
+
+  constructor(context: UpdatesContext) {
+    this.context = context;
+  }
+
+  get progress(): TrainingProgress | null {
+    return this.running && { ...this.running.progress, paused: this.context.turns.isPaused };
+  }
+
+  pause(paused: boolean): void {
+    this.context.turns.isPaused = paused;
+    this.post();
+  }
+
+  cancel(): void {
+    this.running?.stopper.abort(new ThumbprintError('cancelled', 'You cancelled the update.'));
+    this.context.turns.isPaused = false;
+  }
+
+  /** Number of signals given since the last update ended, however it ended: a refusal waits for news, too. */
+  async waiting(): Promise<number> {
+    const { storage } = this.context;
+    const last = (await storage.listReceipts()).reduce((time, { createdAt }) => Math.max(time, createdAt), 0);
+    return activeSignals(await storage.listSignals()).filter(({ createdAt }) => createdAt > last).length;
+  }
+
+  /**
+   * Runs an update from the signals as they are now, or goes on with an interrupted one.
+   * @throws ThumbprintError `bad-input` when there is nothing to learn from. Failures while training end in a receipt.
+   */
+  async run(checkpoint?: TrainingCheckpoint): Promise<UpdateEnd> {
+    if (this.running) throw new ThumbprintError('bad-input', 'An update is already being trained.');
+    const { host, turns } = this.context;
+    const stopper = new AbortController();
+    this.running = {
+      stopper,
+      startedAt: performance.now(),
+      progress: { step: 0, steps: 0, loss: 0, margin: 0, secondsLeft: null, paused: false, stage: 'reference' },
+    };
+    try {
+      const draft = await this.draft(checkpoint);
+      const trainer = await Trainer.create(host.runtime, {
+        rows: 2 * host.folder.config.context_window_size,
+        submitMs: SUBMIT_MS,
+        turn: () => turns.background(stopper.signal),
+        ...DEFAULT_LORA,
+      });
+      try {
+        return await this.train(trainer, draft, checkpoint);
+      } finally {
+        trainer.destroy();
+      }
+    } finally {
+      this.running = null;
+      this.context.post({ type: 'training', progress: null });
+      await this.context.onChange();
+    }
+  }
+
+  private async draft(checkpoint: TrainingCheckpoint | undefined): Promise<Draft> {
+    const { storage, host } = this.context;
+    const all = await storage.listSignals();
+    const active = activeSignals(all);
+    const plan = planUpdate(all, active);
+    const options = {
+      tokenizer: host.tokenizer,
+      model: host.folder.sha256,
+      contextLength: host.folder.config.context_window_size,
+    };
+    // A resumed update goes on with the signals it began with, less those withdrawn since.
+    const began = checkpoint && new Set(checkpoint.signalIds);
+    const train = examplesOf(began ? active.filter(({ id }) => began.has(id)) : plan.train, options).examples;
+    const heldOut = examplesOf(plan.heldOut, options).examples;
+    if (train.length === 0) {
+      throw new ThumbprintError('bad-input', 'There is nothing to learn from yet. Rate or edit a reply first.');
+    }
+    const parentVersion = checkpoint?.parentVersion ?? (await storage.activeVersion());
+    const record = parentVersion === 0 ? undefined : await storage.adapter(parentVersion);
+    return {
+      plan,
+      train,
+      heldOut,
+      parentVersion,
+      current: record ? await adapterOf(host, record) : null,
+      seed: checkpoint?.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+      startedAt: checkpoint?.startedAt ?? Date.now(),
+    };
+  }
+
+  private async train(trainer: Trainer, draft: Draft, checkpoint: TrainingCheckpoint | undefined): Promise<UpdateEnd> {
+    const { host } = this.context;
+    const started = performance.now();
+    const done = (checkpoint?.losses ?? []).map(
+      (loss, index): StepResult => ({ loss, margin: checkpoint?.margins[index] ?? 0, gradNorm: 0 }),
+    );
+    const results: StepResult[] = [...done];
+    const signal = this.running?.stopper.signal;
+    const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures'>): Receipt => ({
+      id: newId(),
+      createdAt: Date.now(),
+      model: host.folder.sha256,
+      parentVersion: draft.parentVersion,
+      signalIds: draft.train.map(({ id }) => id),
+      seed: draft.seed,
+      hyperparameters: { ...draft.plan.hyperparameters, ...DEFAULT_LORA },
+      losses: results.map(({ loss }) => loss),
+      margins: results.map(({ margin }) => margin),
+      seconds: (performance.now() - started) / 1000,
+      ...rest,
+    });
+    try {
+      const outcome = await runUpdate(
+        host.runtime,
+        trainer,
+        {
+          current: draft.current,
+          train: draft.train,
+          heldOut: draft.heldOut,
+          anchors: host.anchors,
+          hyperparameters: draft.plan.hyperparameters,
+          seed: draft.seed,
+          ...(checkpoint ? { resume: { state: checkpoint, results: done } } : {}),
+        },
+        {
+          ...(signal ? { signal } : {}),
+          onStage: (stage) => this.update({ stage, steps: draft.plan.hyperparameters.steps }),
+          onReferences: (examples) => this.keepReferences(examples),
+          onStep: async (all) => {
+            results.splice(0, results.length, ...all);
+            await this.afterStep(trainer, draft, results, started);
+          },
+        },
+      );
+      return await this.settle(outcome, receipt({ ...outcome, decision: outcome.kept ? 'kept' : 'refused' }));
+    } catch (error) {
+      const cancelled = error instanceof ThumbprintError && error.code === 'cancelled';
+      const ended = receipt({ decision: cancelled ? 'cancelled' : 'failed', reason: messageOf(error), figures: [] });
+      await this.context.storage.putReceipt(ended);
+      this.context.post({ type: 'receipt', receipt: ended });
+      if (!cancelled) this.context.post({ type: 'error', error: toPlainError(error) });
+      return ended;
+    }
+  }
+
+  /** Keeps or refuses: adapter, receipt, signals and the active pointer change together. */
+  private async settle(outcome: UpdateOutcome, receipt: Receipt): Promise<UpdateEnd> {
+    const { storage, host, post } = this.context;
+    if (!outcome.kept) {
+      await storage.putReceipt(receipt);
+      post({ type: 'receipt', receipt });
+      return receipt;
+    }
+    const version = await storage.nextVersion();
+    const { safetensors } = writeAdapter(outcome.candidate, host.folder.config, host.folder.name);
+    const kept: Receipt = { ...receipt, version };
+    await storage.commitAdapter({
+      record: {
+        version,
+        parentVersion: receipt.parentVersion,
+        createdAt: receipt.createdAt,
+        model: host.folder.sha256,
+        rank: outcome.candidate.rank,
+        lora_alpha: outcome.candidate.lora_alpha,
+        bytes: safetensors.buffer,
+        sha256: await sha256(safetensors),
+        receiptId: receipt.id,
+      },
+      receipt: kept,
+      trainedSignalIds: receipt.signalIds,
+    });
+    post({ type: 'receipt', receipt: kept });
+    return kept;
+  }
+
+  private async keepReferences(examples: readonly TrainingExample[]): Promise<void> {
+    for (const example of examples) {
+      if (example.kind === 'text' || example.reference === undefined) continue;
+      const reference =
+        example.kind === 'pair'
+          ? example.reference
+          : { [example.up ? 'chosen' : 'rejected']: example.reference };
+      await this.context.storage.updateSignal(example.id, { reference });
+    }
+  }
+
+  private async afterStep(trainer: Trainer, draft: Draft, results: readonly StepResult[], started: number): Promise<void> {
+    const last = results.at(-1);
+    const steps = draft.plan.hyperparameters.steps;
+    const secondsPerStep = (performance.now() - started) / 1000 / results.length;
+    this.update({
+      step: results.length,
+      steps,
+      loss: last?.loss ?? 0,
+      margin: last?.margin ?? 0,
+      secondsLeft: secondsPerStep * (steps - results.length),
+    });
+    const state = await trainer.state();
+    await this.context.storage.saveCheckpoint({
+      ...state,
+      model: this.context.host.folder.sha256,
+      parentVersion: draft.parentVersion,
+      signalIds: draft.train.map(({ id }) => id),
+      seed: draft.seed,
+      losses: results.map(({ loss }) => loss),
+      margins: results.map(({ margin }) => margin),
+      startedAt: draft.startedAt,
+    });
+  }
+
+  private update(changes: Partial<TrainingProgress>): void {
+    if (!this.running) return;
+    this.running.progress = { ...this.running.progress, ...changes };
+    this.post();
+  }
+
+  private post(): void {
+    const { progress } = this;
+    if (progress) this.context.post({ type: 'training', progress });
+  }
+}
+
+interface Draft {
+  plan: UpdatePlan;
+  train: TrainingExample[];
+  heldOut: TrainingExample[];
+  parentVersion: number;
+  current: AdapterWeights | null;
+  seed: number;
+  startedAt: number;
+}
