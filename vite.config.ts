@@ -50,7 +50,10 @@ export default defineConfig({
         globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}'],
         additionalManifestEntries: MODEL_FILES.map((file) => ({
           url: `${MODEL}/${file}`,
-          revision: createHash('sha256').update(readFileSync(join(MODEL, file))).digest('hex').slice(0, 16),
+          revision: createHash('sha256')
+            .update(readFileSync(join(MODEL, file)))
+            .digest('hex')
+            .slice(0, 16),
         })),
       },
       manifest: {

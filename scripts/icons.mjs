@@ -13,7 +13,9 @@ for (const [name, size, source] of [
   ['icon-maskable-512.png', 512, maskable],
 ]) {
   const page = await browser.newPage({ viewport: { width: size, height: size } });
-  await page.goto(`data:text/html,<style>*{margin:0}svg{width:100vw;height:100vh;display:block}</style>${encodeURIComponent(source)}`);
+  await page.goto(
+    `data:text/html,<style>*{margin:0}svg{width:100vw;height:100vh;display:block}</style>${encodeURIComponent(source)}`,
+  );
   writeFileSync(`public/${name}`, await page.screenshot({ omitBackground: true }));
 }
 await browser.close();

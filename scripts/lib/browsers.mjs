@@ -53,8 +53,14 @@ function mesaVersion() {
 /** Adds the backports suite from the mirror that the machine uses already. */
 function addBackports() {
   const folder = '/etc/apt/sources.list.d';
-  const files = ['/etc/apt/sources.list', ...(existsSync(folder) ? readdirSync(folder).map((file) => `${folder}/${file}`) : [])];
-  const text = files.filter((file) => existsSync(file)).map((file) => readFileSync(file, 'utf8')).join('\n');
+  const files = [
+    '/etc/apt/sources.list',
+    ...(existsSync(folder) ? readdirSync(folder).map((file) => `${folder}/${file}`) : []),
+  ];
+  const text = files
+    .filter((file) => existsSync(file))
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n');
   if (/^[^#\n]*bookworm-backports/m.test(text)) return;
   const mirrors = [
     ...text.matchAll(/^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+bookworm\s/gm),

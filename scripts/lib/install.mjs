@@ -9,7 +9,9 @@ const STAMP = 'node_modules/.thumbprint-lock';
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major > LEAST_NODE[0] || (major === LEAST_NODE[0] && minor >= LEAST_NODE[1])) return;
-  console.error(`Thumbprint needs Node ${LEAST_NODE.join('.')} or newer; this is ${process.version}. See https://nodejs.org`);
+  console.error(
+    `Thumbprint needs Node ${LEAST_NODE.join('.')} or newer; this is ${process.version}. See https://nodejs.org`,
+  );
   process.exit(1);
 }
 

@@ -45,9 +45,11 @@ export function examplesOf(signals: readonly Signal[], options: ExampleOptions):
 
 function exampleOf(signal: Signal, { tokenizer, model, contextLength }: ExampleOptions): TrainingExample {
   const reply = (text: string | undefined): number[] => {
-    if (text === undefined || text.trim() === '') throw new ThumbprintError('bad-input', 'The reply is empty.');
+    if (text === undefined || text.trim() === '')
+      throw new ThumbprintError('bad-input', 'The reply is empty.');
     const ids = tokenizer.encodeReply(text);
-    if (ids.length > contextLength / 2) throw new ThumbprintError('bad-input', 'The reply is too long to learn from.');
+    if (ids.length > contextLength / 2)
+      throw new ThumbprintError('bad-input', 'The reply is too long to learn from.');
     return ids;
   };
   const prompt = (longest: number): number[] =>

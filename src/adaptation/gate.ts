@@ -106,9 +106,8 @@ function sequencesOf(example: TrainingExample): Sequence[] {
     case 'pair':
       return [example.chosen, example.rejected].map((reply) => ({ prompt: example.prompt, reply }));
     case 'thumb':
-      return [{ prompt: example.prompt, reply: example.reply }];
     case 'text':
-      return [{ prompt: example.tokens.slice(0, 1), reply: example.tokens.slice(1) }];
+      return [{ prompt: example.prompt, reply: example.reply }];
     default:
       return example satisfies never;
   }
@@ -123,7 +122,9 @@ export function bitsPerToken(scores: readonly Score[]): number {
 
 function sentence([accuracy, margin, anchors]: GateFigure[], heldOut: boolean): string {
   if (!accuracy || !margin || !anchors) return '';
-  const what = heldOut ? 'held-out judgements' : 'judgements it was trained on (too few yet to hold some back)';
+  const what = heldOut
+    ? 'held-out judgements'
+    : 'judgements it was trained on (too few yet to hold some back)';
   const right = (share: number): string => String(Math.round(share * accuracy.count * 2) / 2);
   const counts = `it agrees with ${right(accuracy.after)} of ${accuracy.count} ${what}, the one before with ${right(accuracy.before)}`;
   const cost = (anchors.after - anchors.before).toFixed(3);

@@ -20,7 +20,9 @@ export interface UpdatePlan {
  */
 export function planUpdate(all: readonly Signal[], active: readonly Signal[]): UpdatePlan {
   const isHeldOut = new Set(
-    all.filter((_, index) => index >= HELD_OUT_FROM && index % HELD_OUT_EVERY === HELD_OUT_EVERY - 1).map(({ id }) => id),
+    all
+      .filter((_, index) => index >= HELD_OUT_FROM && index % HELD_OUT_EVERY === HELD_OUT_EVERY - 1)
+      .map(({ id }) => id),
   );
   const train = active.filter(({ id }) => !isHeldOut.has(id));
   return {

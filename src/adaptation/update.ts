@@ -2,9 +2,15 @@ import { emptyAdapter } from '../formats/adapter';
 import type { AdapterWeights } from '../formats/tensors';
 import type { Sequence } from '../model/packed-batch';
 import type { ModelRuntime } from '../model/runtime';
-import { addReferences, runSteps } from '../training/train';
+import { addReferences, rehearsalExamples, runSteps } from '../training/train';
 import type { Trainer } from '../training/trainer';
-import { DEFAULT_LORA, type Hyperparameters, type StepResult, type TrainerState, type TrainingExample } from '../training/types';
+import {
+  DEFAULT_LORA,
+  type Hyperparameters,
+  type StepResult,
+  type TrainerState,
+  type TrainingExample,
+} from '../training/types';
 import { balanceThumbs } from './examples';
 import { type GateResult, runGate } from './gate';
 
@@ -14,6 +20,7 @@ export interface UpdateInput {
   train: readonly TrainingExample[];
   heldOut: readonly TrainingExample[];
   anchors: readonly Sequence[];
+  rehearsal: readonly Sequence[];
   hyperparameters: Hyperparameters;
   seed: number;
   /** Steps done before an interruption, with the optimizer after them. */
@@ -55,6 +62,7 @@ export async function runUpdate(
   const results = [...(input.resume?.results ?? [])];
   await runSteps(trainer, balanceThumbs(examples), input.hyperparameters, input.seed, {
     from: results.length,
+    rehearsal: rehearsalExamples(input.rehearsal),
     onStep: async (_, result) => {
       results.push(result);
       await hooks.onStep?.(results);
@@ -63,16 +71,26 @@ export async function runUpdate(
   });
   hooks.onStage?.('gate');
   const candidate = await trainer.adapter();
-  const gate = await runGate(gateScorer(trainer, input.current, candidate), examples, input.heldOut, input.anchors);
+  const gate = await runGate(
+    gateScorer(trainer, input.current, candidate),
+    examples,
+    input.heldOut,
+    input.anchors,
+  );
   hooks.signal?.throwIfAborted();
   return { ...gate, candidate, results };
 }
 
 /** Scores on the trainer's slot, exchanging the adapter only where it changes. */
-function gateScorer(trainer: Trainer, current: AdapterWeights | null, candidate: AdapterWeights): Parameters<typeof runGate>[0] {
+function gateScorer(
+  trainer: Trainer,
+  current: AdapterWeights | null,
+  candidate: AdapterWeights,
+): Parameters<typeof runGate>[0] {
   return {
     async score(sequences, which) {
-      if (which === 'base' || (which === 'current' && current === null)) return trainer.score(sequences, 'base');
+      if (which === 'base' || (which === 'current' && current === null))
+        return trainer.score(sequences, 'base');
       trainer.slot.load(which === 'candidate' ? candidate : current);
       return trainer.score(sequences, 'adapter');
     },

@@ -48,7 +48,7 @@ export const messages = {
     failed: 'This reply failed.',
     empty: 'An empty reply.',
     dropped: (turns: number) =>
-      `Earlier turns no longer fit in the model’s memory: the next reply was written without the oldest ${turns}.`,
+      `Earlier turns no longer fit: the oldest ${turns === 1 ? 'one was' : `${turns} were`} left out here.`,
     toLatest: 'Jump to the latest message',
   },
   reply: {
@@ -234,5 +234,3 @@ export const messages = {
       'If yours is on the list, check that hardware acceleration is on in its settings, and update the driver.',
   },
 };
-
-export type Messages = typeof messages;

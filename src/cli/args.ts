@@ -8,7 +8,13 @@ type ValueOf<K extends Kind> = K extends 'string' ? string : K extends 'number' 
 export type OptionSpec = Record<string, Kind | 'string!' | 'number!'>;
 
 type Parsed<S extends OptionSpec> = {
-  [N in keyof S]: S[N] extends 'string!' ? string : S[N] extends 'number!' ? number : S[N] extends Kind ? ValueOf<S[N]> | undefined : never;
+  [N in keyof S]: S[N] extends 'string!'
+    ? string
+    : S[N] extends 'number!'
+      ? number
+      : S[N] extends Kind
+        ? ValueOf<S[N]> | undefined
+        : never;
 };
 
 /**
@@ -20,7 +26,10 @@ export function parseOptions<const S extends OptionSpec>(
   spec: S,
 ): { options: Parsed<S>; rest: string[] } {
   const config = Object.fromEntries(
-    Object.entries(spec).map(([name, kind]) => [name, { type: kind === 'boolean' ? ('boolean' as const) : ('string' as const) }]),
+    Object.entries(spec).map(([name, kind]) => [
+      name,
+      { type: kind === 'boolean' ? ('boolean' as const) : ('string' as const) },
+    ]),
   );
   let parsed: { values: Record<string, unknown>; positionals: string[] };
   try {
@@ -36,7 +45,7 @@ export function parseOptions<const S extends OptionSpec>(
     } else if (kind.startsWith('number')) {
       const number = Number(value);
       if (value === '' || !Number.isFinite(number)) {
-        throw new ThumbprintError('bad-input', `--${name} must be a number, not "${String(value)}".`);
+        throw new ThumbprintError('bad-input', `--${name} must be a number, not "${JSON.stringify(value)}".`);
       }
       options[name] = number;
     } else options[name] = value;

@@ -23,7 +23,11 @@ export interface CliEngine {
 }
 
 /** Opens a model folder, and an adapter folder if one is given. */
-export async function openEngine(options: { model: string; adapter?: string | undefined; rank?: number }): Promise<CliEngine> {
+export async function openEngine(options: {
+  model: string;
+  adapter?: string | undefined;
+  rank?: number;
+}): Promise<CliEngine> {
   const folder = await loadModelFolder(folderSource(options.model));
   const adapter = options.adapter === undefined ? null : await readAdapterFolder(options.adapter, folder);
   const gpu = await Gpu.open(nodeGpu());
@@ -37,5 +41,10 @@ export async function openEngine(options: { model: string; adapter?: string | un
 
 async function readAdapterFolder(path: string, folder: ModelFolder): Promise<AdapterWeights> {
   const weights = await readBytes(join(path, 'adapter_model.safetensors'));
-  return readAdapter(weights, await readJson(join(path, 'adapter_config.json')), folder.config, folder.sha256);
+  return readAdapter(
+    weights,
+    await readJson(join(path, 'adapter_config.json')),
+    folder.config,
+    folder.sha256,
+  );
 }

@@ -28,7 +28,10 @@ export async function readJson(path: string): Promise<unknown> {
 }
 
 /** Records of a JSON-lines file. @throws ThumbprintError `bad-input` with the number of the line that does not fit. */
-export async function readJsonLines<T extends v.GenericSchema>(path: string, schema: T): Promise<v.InferOutput<T>[]> {
+export async function readJsonLines<T extends v.GenericSchema>(
+  path: string,
+  schema: T,
+): Promise<v.InferOutput<T>[]> {
   const lines = new TextDecoder().decode(await readBytes(path)).split('\n');
   const records: v.InferOutput<T>[] = [];
   lines.forEach((line, index) => {

@@ -16,7 +16,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   const load = name === undefined ? undefined : COMMANDS[name];
   if (!load) {
     const complaint = name === undefined || name === '--help' ? '' : `There is no command ${name}.\n`;
-    const commands = await Promise.all(Object.entries(COMMANDS).map(async ([key, get]) => describe(key, (await get()).command)));
+    const commands = await Promise.all(
+      Object.entries(COMMANDS).map(async ([key, get]) => describe(key, (await get()).command)),
+    );
     process.stderr.write(`${complaint}npm run cli -- COMMAND …\n${commands.join('\n')}\n`);
     return name === '--help' ? 0 : 2;
   }

@@ -98,7 +98,11 @@ export class Chat {
     try {
       const text = await turns.foreground(async () => {
         host.slot.scale = 0;
-        const { ids } = fitConversation(host.tokenizer, this.turnsOf(path, settings), this.promptLimit(settings));
+        const { ids } = fitConversation(
+          host.tokenizer,
+          this.turnsOf(path, settings),
+          this.promptLimit(settings),
+        );
         const { tokenIds } = await host.generator.generate(ids, {
           sampling: settings.sampling,
           seed: reply.reply?.seed ?? 0,
@@ -123,12 +127,14 @@ export class Chat {
   /** A stored reply. @throws ThumbprintError `bad-input` when there is none. */
   async reply(messageId: string): Promise<Message> {
     const message = await this.context.storage.getMessage(messageId);
-    if (message?.role !== 'assistant') throw new ThumbprintError('bad-input', 'That reply is no longer there.');
+    if (message?.role !== 'assistant')
+      throw new ThumbprintError('bad-input', 'That reply is no longer there.');
     return message;
   }
 
   private mustBeFree(): void {
-    if (this.stopper) throw new ThumbprintError('bad-input', 'A reply is still being written. Stop it first.');
+    if (this.stopper)
+      throw new ThumbprintError('bad-input', 'A reply is still being written. Stop it first.');
   }
 
   private async beginReply(conversation: Conversation, parent: Message): Promise<string> {
@@ -175,7 +181,12 @@ export class Chat {
     return message.id;
   }
 
-  private async write(message: Message, details: ReplyDetails, settings: Settings, signal: AbortSignal): Promise<void> {
+  private async write(
+    message: Message,
+    details: ReplyDetails,
+    settings: Settings,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { storage, post, host, turns } = this.context;
     let content = '';
     const finish = async (changes: Partial<Message>): Promise<void> => {
@@ -187,7 +198,11 @@ export class Chat {
     };
     try {
       const path = await this.pathTo(message.conversationId, message.parentId);
-      const fitted = fitConversation(host.tokenizer, this.turnsOf(path, settings), this.promptLimit(settings));
+      const fitted = fitConversation(
+        host.tokenizer,
+        this.turnsOf(path, settings),
+        this.promptLimit(settings),
+      );
       const decoder = host.tokenizer.streamDecoder();
       const push = (text: string): void => {
         if (text === '') return;
@@ -228,7 +243,7 @@ export class Chat {
   private async pathTo(conversationId: string, leafId: string | null): Promise<Message[]> {
     const byId = new Map((await this.context.storage.messagesOf(conversationId)).map((m) => [m.id, m]));
     const path: Message[] = [];
-    for (let id = leafId; id !== null; ) {
+    for (let id = leafId; id !== null;) {
       const message = byId.get(id);
       if (!message) break;
       path.unshift(message);

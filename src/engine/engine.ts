@@ -170,7 +170,10 @@ export class Engine {
     if (rival !== undefined && rival !== reply.content) {
       return this.addSignal(messageId, { kind: 'choose', chosen: reply.content, rejected: rival });
     }
-    return this.addSignal(messageId, kind === 'up' ? { kind, chosen: reply.content } : { kind, rejected: reply.content });
+    return this.addSignal(
+      messageId,
+      kind === 'up' ? { kind, chosen: reply.content } : { kind, rejected: reply.content },
+    );
   }
 
   /** The sibling written just before a reply: liking the later one prefers it. */

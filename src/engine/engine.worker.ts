@@ -21,7 +21,10 @@ function takeLock(): Promise<void> {
     void navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => {
       if (!lock) {
         reject(
-          new ThumbprintError('locked', 'Thumbprint is open in another tab. Close that tab, then reload this one.'),
+          new ThumbprintError(
+            'locked',
+            'Thumbprint is open in another tab. Close that tab, then reload this one.',
+          ),
         );
         return undefined;
       }
@@ -34,7 +37,9 @@ function takeLock(): Promise<void> {
 async function createEngine(): Promise<Engine> {
   await takeLock();
   // The Worker's script lies one folder below the page.
-  const source = fetchSource(new URL(`${import.meta.env.BASE_URL}models/thumbling/`, self.location.origin + pageFolder()).href);
+  const source = fetchSource(
+    new URL(`${import.meta.env.BASE_URL}models/thumbling/`, self.location.origin + pageFolder()).href,
+  );
   return new Engine({ webgpu: navigator.gpu, source, storage: await openStorage(), post });
 }
 

@@ -1,4 +1,4 @@
-import { readAnchors } from '../adaptation/anchors';
+import { readTexts } from '../adaptation/texts';
 import { readAdapter } from '../formats/adapter';
 import { loadModelFolder, type ModelFolder } from '../formats/model-folder';
 import type { AdapterWeights, FileSource } from '../formats/tensors';
@@ -24,6 +24,7 @@ export interface ModelHost {
   /** The adapter of chat. */
   slot: AdapterSlot;
   anchors: Sequence[];
+  rehearsal: Sequence[];
 }
 
 /**
@@ -44,9 +45,16 @@ export async function openModel(
     loaded = { loadedBytes, totalBytes };
     stage('download');
   });
-  const tokenizer = new ChatTokenizer(folder.tokenizerJson, folder.tokenizerConfig, folder.config.stop_token_ids);
-  const anchorBytes = await source.read('anchors.json');
-  const anchors = readAnchors(JSON.parse(new TextDecoder().decode(anchorBytes)), tokenizer);
+  const tokenizer = new ChatTokenizer(
+    folder.tokenizerJson,
+    folder.tokenizerConfig,
+    folder.config.stop_token_ids,
+  );
+  const texts = async (file: string): Promise<Sequence[]> => {
+    const bytes = await source.read(file);
+    return readTexts(file, JSON.parse(new TextDecoder().decode(bytes)), tokenizer);
+  };
+  const [anchors, rehearsal] = await Promise.all([texts('anchors.json'), texts('rehearsal.json')]);
   stage('weights');
   const runtime = new ModelRuntime(gpu, folder, DEFAULT_LORA.rank);
   const slot = new AdapterSlot(gpu, runtime.layout, 'chat');
@@ -54,14 +62,17 @@ export async function openModel(
   stage('compile');
   const generator = await Generator.create(runtime, slot);
   const { tensors: _, ...rest } = folder;
-  return { gpu, folder: rest, runtime, tokenizer, generator, slot, anchors };
+  return { gpu, folder: rest, runtime, tokenizer, generator, slot, anchors, rehearsal };
 }
 
 /** A stored adapter, checked. @throws ThumbprintError `bad-file` or `mismatch`. */
 export async function adapterOf(host: ModelHost, record: AdapterRecord): Promise<AdapterWeights> {
   const bytes = new Uint8Array(record.bytes);
   if ((await sha256(bytes)) !== record.sha256) {
-    throw new ThumbprintError('bad-file', `Adapter v${record.version} is damaged on disk. Choose an earlier version.`);
+    throw new ThumbprintError(
+      'bad-file',
+      `Adapter v${record.version} is damaged on disk. Choose an earlier version.`,
+    );
   }
   const config = {
     peft_type: 'LORA',
@@ -83,6 +94,9 @@ export function describe({ folder, gpu }: ModelHost): Pick<Snapshot, 'model' | '
       bytes: folder.bytes,
       contextLength: folder.config.context_window_size,
     },
-    device: { description: description || [vendor, architecture].filter(Boolean).join(' ') || 'WebGPU', features },
+    device: {
+      description: description || [vendor, architecture].filter(Boolean).join(' ') || 'WebGPU',
+      features,
+    },
   };
 }

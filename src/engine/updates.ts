@@ -70,7 +70,15 @@ export class Updates {
     this.running = {
       stopper,
       startedAt: performance.now(),
-      progress: { step: 0, steps: 0, loss: 0, margin: 0, secondsLeft: null, paused: false, stage: 'reference' },
+      progress: {
+        step: 0,
+        steps: 0,
+        loss: 0,
+        margin: 0,
+        secondsLeft: null,
+        paused: false,
+        stage: 'reference',
+      },
     };
     try {
       const draft = await this.draft(checkpoint);
@@ -107,7 +115,10 @@ export class Updates {
     const train = examplesOf(began ? active.filter(({ id }) => began.has(id)) : plan.train, options).examples;
     const heldOut = examplesOf(plan.heldOut, options).examples;
     if (train.length === 0) {
-      throw new ThumbprintError('bad-input', 'There is nothing to learn from yet. Rate or edit a reply first.');
+      throw new ThumbprintError(
+        'bad-input',
+        'There is nothing to learn from yet. Rate or edit a reply first.',
+      );
     }
     const parentVersion = checkpoint?.parentVersion ?? (await storage.activeVersion());
     const record = parentVersion === 0 ? undefined : await storage.adapter(parentVersion);
@@ -122,12 +133,18 @@ export class Updates {
     };
   }
 
-  private async train(trainer: Trainer, draft: Draft, checkpoint: TrainingCheckpoint | undefined): Promise<UpdateEnd> {
+  private async train(
+    trainer: Trainer,
+    draft: Draft,
+    checkpoint: TrainingCheckpoint | undefined,
+  ): Promise<UpdateEnd> {
     const { host } = this.context;
     const started = performance.now();
-    const done = (checkpoint?.losses ?? []).map(
-      (loss, index): StepResult => ({ loss, margin: checkpoint?.margins[index] ?? 0, gradNorm: 0 }),
-    );
+    const done = (checkpoint?.losses ?? []).map((loss, index): StepResult => ({
+      loss,
+      margin: checkpoint?.margins[index] ?? 0,
+      gradNorm: 0,
+    }));
     const results: StepResult[] = [...done];
     const signal = this.running?.stopper.signal;
     const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures'>): Receipt => ({
@@ -152,6 +169,7 @@ export class Updates {
           train: draft.train,
           heldOut: draft.heldOut,
           anchors: host.anchors,
+          rehearsal: host.rehearsal,
           hyperparameters: draft.plan.hyperparameters,
           seed: draft.seed,
           ...(checkpoint ? { resume: { state: checkpoint, results: done } } : {}),
@@ -169,7 +187,11 @@ export class Updates {
       return await this.settle(outcome, receipt({ ...outcome, decision: outcome.kept ? 'kept' : 'refused' }));
     } catch (error) {
       const cancelled = error instanceof ThumbprintError && error.code === 'cancelled';
-      const ended = receipt({ decision: cancelled ? 'cancelled' : 'failed', reason: messageOf(error), figures: [] });
+      const ended = receipt({
+        decision: cancelled ? 'cancelled' : 'failed',
+        reason: messageOf(error),
+        figures: [],
+      });
       await this.context.storage.putReceipt(ended);
       this.context.post({ type: 'receipt', receipt: ended });
       if (!cancelled) this.context.post({ type: 'error', error: toPlainError(error) });
@@ -218,7 +240,12 @@ export class Updates {
     }
   }
 
-  private async afterStep(trainer: Trainer, draft: Draft, results: readonly StepResult[], started: number): Promise<void> {
+  private async afterStep(
+    trainer: Trainer,
+    draft: Draft,
+    results: readonly StepResult[],
+    started: number,
+  ): Promise<void> {
     const last = results.at(-1);
     const steps = draft.plan.hyperparameters.steps;
     const secondsPerStep = (performance.now() - started) / 1000 / results.length;

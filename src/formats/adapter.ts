@@ -29,7 +29,11 @@ interface Projection {
 export function projections(config: ModelConfig): Projection[] {
   return Array.from({ length: config.num_hidden_layers }, (_, layer) =>
     linearShapes(config).flatMap((shape) =>
-      shape.parts.map((part) => ({ path: `model.layers.${layer}.${part.path}`, in: shape.in, out: part.out })),
+      shape.parts.map((part) => ({
+        path: `model.layers.${layer}.${part.path}`,
+        in: shape.in,
+        out: part.out,
+      })),
     ),
   ).flat();
 }
@@ -44,7 +48,10 @@ export function emptyAdapter(
   const tensors = new Map<string, LoraTensor>();
   for (const projection of projections(config)) {
     const bound = 1 / Math.sqrt(projection.in);
-    const a = Float32Array.from({ length: options.rank * projection.in }, () => (random.float() * 2 - 1) * bound);
+    const a = Float32Array.from(
+      { length: options.rank * projection.in },
+      () => (random.float() * 2 - 1) * bound,
+    );
     tensors.set(projection.path, { a, b: new Float32Array(projection.out * options.rank) });
   }
   return { rank: options.rank, lora_alpha: options.lora_alpha, base, tensors };
@@ -99,7 +106,10 @@ export function readAdapter(
   const parsed = v.safeParse(AdapterConfig, adapterConfig);
   if (!parsed.success) {
     const [issue] = parsed.issues;
-    throw new ThumbprintError('bad-file', `adapter_config.json: ${v.getDotPath(issue) ?? ''}: ${issue.message}.`);
+    throw new ThumbprintError(
+      'bad-file',
+      `adapter_config.json: ${v.getDotPath(issue) ?? ''}: ${issue.message}.`,
+    );
   }
   const { peft_type, r, lora_alpha, bias, use_dora, use_rslora, thumbprint_base_sha256 } = parsed.output;
   const problems: string[] = [];
@@ -108,7 +118,9 @@ export function readAdapter(
   if (use_dora) problems.push('it uses DoRA');
   if (use_rslora) problems.push('it uses rank-stabilized scaling');
   if (thumbprint_base_sha256 !== undefined && thumbprint_base_sha256 !== base) {
-    problems.push(`it was trained on model ${thumbprint_base_sha256.slice(0, 12)}, this is ${base.slice(0, 12)}`);
+    problems.push(
+      `it was trained on model ${thumbprint_base_sha256.slice(0, 12)}, this is ${base.slice(0, 12)}`,
+    );
   }
   const file = readSafetensors(safetensors, 'adapter_model.safetensors');
   const unknown = new Set(file.names);
@@ -123,7 +135,8 @@ export function readAdapter(
       return new Float32Array(shape.reduce((product, n) => product * n, 1));
     };
     const tensor = { a: take('A', [r, projection.in]), b: take('B', [projection.out, r]) };
-    if (![...tensor.a, ...tensor.b].every(Number.isFinite)) problems.push(`${projection.path} holds numbers that are not finite`);
+    if (![...tensor.a, ...tensor.b].every(Number.isFinite))
+      problems.push(`${projection.path} holds numbers that are not finite`);
     tensors.set(projection.path, tensor);
   }
   if (unknown.size > 0) problems.push(`this model has no ${[...unknown].join(', ')}`);

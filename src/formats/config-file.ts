@@ -28,7 +28,10 @@ const MlcConfig = v.object({
   model_type: v.string(),
   model_config: v.object({ ...Shape.entries, context_window_size: size }),
   context_window_size: size,
-  conv_template: v.object({ name: v.string(), stop_token_ids: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))) }),
+  conv_template: v.object({
+    name: v.string(),
+    stop_token_ids: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  }),
 });
 
 const HubConfig = v.object({
@@ -56,7 +59,11 @@ export function readMlcConfig(json: unknown): { name: string; config: ModelConfi
 export function readHubConfig(json: unknown, generation: unknown): ModelConfig {
   const file = parse(HubConfig, json, 'config.json');
   if (file.rope_scaling) throw new ThumbprintError('unsupported', 'config.json asks for rope_scaling.');
-  const { eos_token_id } = parse(v.object({ eos_token_id: HubConfig.entries.eos_token_id }), generation, 'generation_config.json');
+  const { eos_token_id } = parse(
+    v.object({ eos_token_id: HubConfig.entries.eos_token_id }),
+    generation,
+    'generation_config.json',
+  );
   const { max_position_embeddings, rope_scaling: _, eos_token_id: eos, head_dim, ...shape } = file;
   return checked({
     ...shape,
@@ -67,7 +74,11 @@ export function readHubConfig(json: unknown, generation: unknown): ModelConfig {
 }
 
 /** `mlc-chat-config.json` of a model. */
-export function writeMlcConfig(name: string, config: ModelConfig, quantization: string): Record<string, unknown> {
+export function writeMlcConfig(
+  name: string,
+  config: ModelConfig,
+  quantization: string,
+): Record<string, unknown> {
   const { model_type, stop_token_ids, ...shape } = config;
   return {
     version: '0.1.0',

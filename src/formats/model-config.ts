@@ -42,7 +42,11 @@ export function linearShapes(config: ModelConfig): LinearShape[] {
       path: 'self_attn.qkv_proj',
       in: d,
       out: q + 2 * kv,
-      parts: [part('self_attn', 'q_proj', q), part('self_attn', 'k_proj', kv), part('self_attn', 'v_proj', kv)],
+      parts: [
+        part('self_attn', 'q_proj', q),
+        part('self_attn', 'k_proj', kv),
+        part('self_attn', 'v_proj', kv),
+      ],
     },
     { name: 'o_proj', path: 'self_attn.o_proj', in: q, out: d, parts: [part('self_attn', 'o_proj', d)] },
     {

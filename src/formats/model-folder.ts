@@ -81,11 +81,17 @@ export async function loadModelFolder(
     before += shard.nbytes;
     onProgress?.(before, bytes);
     for (const record of shard.records) {
-      if (record.byteOffset + record.nbytes > data.byteLength) throw bad(`${record.name} lies outside ${shard.dataPath}`);
-      raw.set(record.name, { record, data: data.subarray(record.byteOffset, record.byteOffset + record.nbytes) });
+      if (record.byteOffset + record.nbytes > data.byteLength)
+        throw bad(`${record.name} lies outside ${shard.dataPath}`);
+      raw.set(record.name, {
+        record,
+        data: data.subarray(record.byteOffset, record.byteOffset + record.nbytes),
+      });
     }
   }
-  const tensors = new Map(expectedTensors(config).map((expected) => [expected.name, assemble(expected, raw)]));
+  const tensors = new Map(
+    expectedTensors(config).map((expected) => [expected.name, assemble(expected, raw)]),
+  );
   let parameters = 0;
   for (const tensor of tensors.values()) {
     parameters += tensor.kind === 'int4' ? tensor.rows * tensor.columns : tensor.data.length;
@@ -111,7 +117,10 @@ async function readJson(source: FileSource, path: string): Promise<unknown> {
   }
 }
 
-async function checkShard(shard: v.InferOutput<typeof Shard>, data: Uint8Array<ArrayBuffer>): Promise<string[]> {
+async function checkShard(
+  shard: v.InferOutput<typeof Shard>,
+  data: Uint8Array<ArrayBuffer>,
+): Promise<string[]> {
   if (data.byteLength !== shard.nbytes) {
     throw bad(`${shard.dataPath} has ${data.byteLength} bytes instead of ${shard.nbytes}`);
   }
@@ -139,7 +148,9 @@ function assemble(expected: ExpectedTensor, raw: Raw): ModelTensor {
   const { record, data } = find(raw, `${name}.q_scale`, [rows, columns / 32], ['float16', 'float32']);
   const scale = record.dtype === 'float16' ? new Uint16Array(copyOf(data)) : new Float32Array(copyOf(data));
   const finite =
-    scale instanceof Float32Array ? scale.every(Number.isFinite) : scale.every((bits) => (bits & 0x7c00) !== 0x7c00);
+    scale instanceof Float32Array
+      ? scale.every(Number.isFinite)
+      : scale.every((bits) => (bits & 0x7c00) !== 0x7c00);
   if (!finite) throw bad(`${name} has a scale that is not a finite number`);
   return { kind: 'int4', rows, columns, weight: new Uint32Array(copyOf(weight)), scale };
 }
@@ -158,7 +169,8 @@ function find(
   if (record.shape.join() !== shape.join()) {
     throw bad(`${name} has shape [${record.shape.join(', ')}] instead of [${shape.join(', ')}]`);
   }
-  if (!dtypes.includes(record.dtype)) throw bad(`${name} is ${record.dtype} instead of ${dtypes.join(' or ')}`);
+  if (!dtypes.includes(record.dtype))
+    throw bad(`${name} is ${record.dtype} instead of ${dtypes.join(' or ')}`);
   const expected = shape.reduce((product, n) => product * n, BYTES_OF[record.dtype]);
   if (record.nbytes !== expected) throw bad(`${name} has ${record.nbytes} bytes instead of ${expected}`);
   return found;

@@ -14,7 +14,10 @@ const CANDIDATES = 24;
 export function quantizeInt4(name: string, tensor: FloatTensor, scaleDtype: 'f16' | 'f32'): Int4Matrix {
   const [rows = 0, columns = 0] = tensor.shape;
   if (tensor.shape.length !== 2 || columns % GROUP !== 0) {
-    throw new ThumbprintError('unsupported', `${name} has shape [${tensor.shape.join(', ')}]; int4 needs [n, 32·m].`);
+    throw new ThumbprintError(
+      'unsupported',
+      `${name} has shape [${tensor.shape.join(', ')}]; int4 needs [n, 32·m].`,
+    );
   }
   const groups = (rows * columns) / GROUP;
   const weight = new Uint32Array((rows * columns) / 8);
@@ -22,7 +25,10 @@ export function quantizeInt4(name: string, tensor: FloatTensor, scaleDtype: 'f16
   for (let g = 0; g < groups; g++) {
     const values = tensor.data.subarray(g * GROUP, (g + 1) * GROUP);
     if (!values.every(Number.isFinite)) {
-      throw new ThumbprintError('bad-file', `${name} holds a weight that is not a finite number; the file is damaged.`);
+      throw new ThumbprintError(
+        'bad-file',
+        `${name} holds a weight that is not a finite number; the file is damaged.`,
+      );
     }
     const s = bestScale(values, scaleDtype);
     scale[g] = scaleDtype === 'f16' ? floatToHalf(s) : s;

@@ -24,7 +24,9 @@ export interface SafeTensors {
 }
 
 function bad(file: string, problem: string, cause?: unknown): ThumbprintError {
-  return new ThumbprintError('bad-file', `${file} is not a readable safetensors file: ${problem}.`, { cause });
+  return new ThumbprintError('bad-file', `${file} is not a readable safetensors file: ${problem}.`, {
+    cause,
+  });
 }
 
 /**
@@ -79,9 +81,11 @@ function checkExtents(entries: Entries, size: number, file: string): void {
   const sorted = [...entries].sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0]);
   for (const [name, { shape, dtype, data_offsets }] of sorted) {
     const [from, to] = data_offsets;
-    if (from < end || to < from || to > size) throw bad(file, `tensor ${name} lies outside the file or in another`);
+    if (from < end || to < from || to > size)
+      throw bad(file, `tensor ${name} lies outside the file or in another`);
     const expected = shape.reduce((product, n) => product * n, 1) * BYTES_OF[dtype];
-    if (to - from !== expected) throw bad(file, `tensor ${name} has ${to - from} bytes, its shape says ${expected}`);
+    if (to - from !== expected)
+      throw bad(file, `tensor ${name} has ${to - from} bytes, its shape says ${expected}`);
     end = to;
   }
 }
@@ -118,7 +122,9 @@ export function writeSafetensors(
   }
   const text = JSON.stringify(header);
   // Padded with spaces so that the data is aligned, as the format allows.
-  const json = new TextEncoder().encode(text.padEnd(Math.ceil(new TextEncoder().encode(text).length / 8) * 8));
+  const json = new TextEncoder().encode(
+    text.padEnd(Math.ceil(new TextEncoder().encode(text).length / 8) * 8),
+  );
   const out = new Uint8Array(8 + json.length + offset);
   new DataView(out.buffer).setUint32(0, json.length, true);
   out.set(json, 8);

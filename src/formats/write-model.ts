@@ -66,7 +66,10 @@ export async function quantizeModel(
 function take(weights: SafeTensors, name: string, shape: number[] | null): FloatTensor {
   const tensor = weights.read(`${name}.weight`);
   if (shape && tensor.shape.join() !== shape.join()) {
-    throw new ThumbprintError('bad-file', `${name} has shape [${tensor.shape.join(', ')}], not [${shape.join(', ')}].`);
+    throw new ThumbprintError(
+      'bad-file',
+      `${name} has shape [${tensor.shape.join(', ')}], not [${shape.join(', ')}].`,
+    );
   }
   return tensor;
 }
@@ -96,7 +99,10 @@ function squaredError(exact: Float32Array, approximate: Float32Array): { error: 
 }
 
 /** Tensors laid out in shards, with their index. */
-async function layOut(tensors: ReadonlyMap<string, ModelTensor>, md5: (data: Uint8Array) => string): Promise<Files> {
+async function layOut(
+  tensors: ReadonlyMap<string, ModelTensor>,
+  md5: (data: Uint8Array) => string,
+): Promise<Files> {
   const files: Files = new Map();
   const index: unknown[] = [];
   let records: { name: string; shape: number[]; dtype: string; data: Uint8Array }[] = [];
@@ -111,8 +117,16 @@ async function layOut(tensors: ReadonlyMap<string, ModelTensor>, md5: (data: Uin
     });
     const dataPath = `params_shard_${index.length}.bin`;
     const digests: string[] = [];
-    for (let from = 0; from < size; from += CHUNK_BYTES) digests.push(await sha256(shard.subarray(from, from + CHUNK_BYTES)));
-    index.push({ dataPath, format: 'raw-shard', nbytes: size, md5sum: md5(shard), sha256: digests, records: entries });
+    for (let from = 0; from < size; from += CHUNK_BYTES)
+      digests.push(await sha256(shard.subarray(from, from + CHUNK_BYTES)));
+    index.push({
+      dataPath,
+      format: 'raw-shard',
+      nbytes: size,
+      md5sum: md5(shard),
+      sha256: digests,
+      records: entries,
+    });
     files.set(dataPath, shard);
     records = [];
   };
@@ -126,8 +140,12 @@ async function layOut(tensors: ReadonlyMap<string, ModelTensor>, md5: (data: Uin
   return files;
 }
 
-function recordsOf(name: string, tensor: ModelTensor): { name: string; shape: number[]; dtype: string; data: Uint8Array }[] {
-  const bytes = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+function recordsOf(
+  name: string,
+  tensor: ModelTensor,
+): { name: string; shape: number[]; dtype: string; data: Uint8Array }[] {
+  const bytes = (view: ArrayBufferView): Uint8Array =>
+    new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   if (tensor.kind === 'float') {
     return [{ name: `${name}.weight`, shape: tensor.shape, dtype: 'float32', data: bytes(tensor.data) }];
   }

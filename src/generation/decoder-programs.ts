@@ -61,9 +61,10 @@ export async function buildDecoder(runtime: ModelRuntime, adapter: AdapterSlot):
   const matrix = (label: string, rows: number): GPUBuffer =>
     storage(label, paddedRows(rows) * config.hidden_size * 4);
   const kvBytes = capacity * config.num_key_value_heads * config.head_dim * 4;
-  const caches = weights.layers.map(
-    (_, layer): KeyValue => ({ keys: storage(`keys ${layer}`, kvBytes), values: storage(`values ${layer}`, kvBytes) }),
-  );
+  const caches = weights.layers.map((_, layer): KeyValue => ({
+    keys: storage(`keys ${layer}`, kvBytes),
+    values: storage(`values ${layer}`, kvBytes),
+  }));
   const buffers: DecoderBuffers = {
     prompt: storage('prompt tokens', PREFILL_ROWS * TOKEN_WORDS * 4),
     token: storage('decode token', TOKEN_WORDS * 4),
@@ -78,16 +79,31 @@ export async function buildDecoder(runtime: ModelRuntime, adapter: AdapterSlot):
   const one = own(gpu.uniform('batch of one', 16));
   gpu.write(one, new Uint32Array([1, 0, 0, 0]));
 
-  const stack = (tokens: GPUBuffer, batch: GPUBuffer, rows: number): { dispatches: Dispatch[]; result: GPUBuffer } => {
+  const stack = (
+    tokens: GPUBuffer,
+    batch: GPUBuffer,
+    rows: number,
+  ): { dispatches: Dispatch[]; result: GPUBuffer } => {
     const activations = createActivations(gpu, config, runtime.layout.rank, rows);
     owned.push(...activationBuffers(activations));
-    const context: ForwardContext = { lanes, weights, adapter, activations, tokens, batch, capacity, single: rows === 1 };
+    const context: ForwardContext = {
+      lanes,
+      weights,
+      adapter,
+      activations,
+      tokens,
+      batch,
+      capacity,
+      single: rows === 1,
+    };
     const streams = [matrix('stream', rows), matrix('stream', rows)];
     const stream = (layer: number): GPUBuffer => required(streams[layer % 2], 'stream');
     return {
       dispatches: [
         embed({ embedding: weights.embedding, tokens, x: stream(0), batch }),
-        ...caches.flatMap((cache, layer) => forwardLayer(context, layer, cache, stream(layer), stream(layer + 1))),
+        ...caches.flatMap((cache, layer) =>
+          forwardLayer(context, layer, cache, stream(layer), stream(layer + 1)),
+        ),
       ],
       result: stream(caches.length),
     };
@@ -95,7 +111,14 @@ export async function buildDecoder(runtime: ModelRuntime, adapter: AdapterSlot):
   const normed = matrix('normed row', 1);
   const head = (x: GPUBuffer): Dispatch[] => [
     { ...rmsNorm({ norm: weights.norm, x, y: normed }), grid: () => [1] },
-    linearRow({ lanes, matrix: weights.head, lora: null, loraUniform: adapter.uniform, x: normed, y: buffers.logits }),
+    linearRow({
+      lanes,
+      matrix: weights.head,
+      lora: null,
+      loraUniform: adapter.uniform,
+      x: normed,
+      y: buffers.logits,
+    }),
   ];
   const prefill = stack(buffers.prompt, buffers.batch, PREFILL_ROWS);
   const decode = stack(buffers.token, one, 1);
@@ -108,7 +131,8 @@ export async function buildDecoder(runtime: ModelRuntime, adapter: AdapterSlot):
     chunk: one,
   });
   const { logits, seen, token, sampled, sampling } = buffers;
-  const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, runtime.pipelines, dispatches);
+  const build = (dispatches: Dispatch[]): Promise<Program> =>
+    Program.build(gpu, runtime.pipelines, dispatches);
   const [prefillProgram, prefillHead, decodeProgram, draw] = await Promise.all([
     build(prefill.dispatches),
     build([{ ...gather, grid: (size) => gather.grid({ ...size, tokens: 1 }) }, ...head(lastHidden)]),

@@ -46,7 +46,11 @@ export class Generator {
     this.gpu = runtime.gpu;
     this.adapter = adapter;
     this.programs = programs;
-    this.staging = this.gpu.createBuffer('sampled (readback)', 16, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+    this.staging = this.gpu.createBuffer(
+      'sampled (readback)',
+      16,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    );
   }
 
   /** Compiles everything that generation needs. */

@@ -91,7 +91,11 @@ export class Gpu {
 
   /** A storage buffer that can be copied from and to. */
   storage(label: string, size: number): GPUBuffer {
-    return this.createBuffer(label, size, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC);
+    return this.createBuffer(
+      label,
+      size,
+      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+    );
   }
 
   /** A storage buffer with contents. */
@@ -117,7 +121,11 @@ export class Gpu {
 
   /** Copies `size` bytes of `source` back; waits for everything submitted before. */
   async read(source: GPUBuffer, size: number = source.size, offset = 0): Promise<ArrayBuffer> {
-    const staging = this.createBuffer(`${source.label} (readback)`, size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+    const staging = this.createBuffer(
+      `${source.label} (readback)`,
+      size,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    );
     try {
       const encoder = this.device.createCommandEncoder();
       encoder.copyBufferToBuffer(source, offset, staging, 0, size);

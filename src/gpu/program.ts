@@ -117,7 +117,8 @@ export class Program {
       }
       const entries = declarations.map(({ binding, name }): GPUBindGroupEntry => {
         const bound = bindings[name];
-        if (bound === undefined) throw new ThumbprintError('internal', `${kernel.name}: binding ${name} is missing`);
+        if (bound === undefined)
+          throw new ThumbprintError('internal', `${kernel.name}: binding ${name} is missing`);
         return { binding, resource: 'buffer' in bound ? bound : { buffer: bound } };
       });
       const bindGroup = gpu.device.createBindGroup({ label: kernel.name, layout, entries });
@@ -176,7 +177,8 @@ function preludeOf(constants: Dispatch['constants']): string {
 
 /** The bindings a shader declares; the layout is derived from them so that the two cannot disagree. */
 function declarationsOf(code: string): Declaration[] {
-  const pattern = /@group\(0\)\s*@binding\((\d+)\)\s*var<(storage|uniform)(?:,\s*(read_write|read))?>\s*(\w+)/g;
+  const pattern =
+    /@group\(0\)\s*@binding\((\d+)\)\s*var<(storage|uniform)(?:,\s*(read_write|read))?>\s*(\w+)/g;
   return [...code.matchAll(pattern)].map(([, binding, space, access, name]): Declaration => ({
     binding: Number(binding),
     name: name ?? '',
@@ -184,10 +186,17 @@ function declarationsOf(code: string): Declaration[] {
   }));
 }
 
-function describe(name: string, code: string, messages: readonly GPUCompilationMessage[], cause: unknown): string {
+function describe(
+  name: string,
+  code: string,
+  messages: readonly GPUCompilationMessage[],
+  cause: unknown,
+): string {
   const lines = code.split('\n');
   const errors = messages
     .filter((message) => message.type === 'error')
-    .map((message) => `${name}:${message.lineNum}: ${message.message}\n  ${lines[message.lineNum - 1] ?? ''}`);
+    .map(
+      (message) => `${name}:${message.lineNum}: ${message.message}\n  ${lines[message.lineNum - 1] ?? ''}`,
+    );
   return errors.length > 0 ? errors.join('\n') : `${name}: ${String(cause)}`;
 }

@@ -76,7 +76,12 @@ export function forwardLayer(
 }
 
 /** A layer's forward pass without its last product, which the backward pass does not need. */
-export function forwardUntilSwiglu(context: ForwardContext, layer: number, cache: KeyValue, x: GPUBuffer): Dispatch[] {
+export function forwardUntilSwiglu(
+  context: ForwardContext,
+  layer: number,
+  cache: KeyValue,
+  x: GPUBuffer,
+): Dispatch[] {
   const { weights, activations: a, tokens, batch } = context;
   const { inputNorm, postAttentionNorm } = layerWeights(context, layer);
   const shape = attentionShape(context);

@@ -55,7 +55,10 @@ export class LoraLayout {
   /** The arena of an adapter. @throws ThumbprintError `mismatch` when its rank is larger than the arena's. */
   pack(adapter: AdapterWeights): Float32Array<ArrayBuffer> {
     if (adapter.rank > this.rank) {
-      throw new ThumbprintError('mismatch', `The adapter has rank ${adapter.rank}, this engine was opened with ${this.rank}.`);
+      throw new ThumbprintError(
+        'mismatch',
+        `The adapter has rank ${adapter.rank}, this engine was opened with ${this.rank}.`,
+      );
     }
     const arena = new Float32Array(this.size);
     this.visit((tensor, aStart, bStart, width, out) => {
@@ -88,12 +91,20 @@ export class LoraLayout {
   }
 
   /** The same place in any arena of this layout: parameters or gradients. */
-  slices(arena: GPUBuffer, layer: number, linear: LinearName): { a: BufferSlice; b: BufferSlice; parts: number[] } {
+  slices(
+    arena: GPUBuffer,
+    layer: number,
+    linear: LinearName,
+  ): { a: BufferSlice; b: BufferSlice; parts: number[] } {
     const place = required(
       this.placements.find((candidate) => candidate.layer === layer && candidate.linear === linear),
       `placement of ${linear}`,
     );
-    const slice = (offset: number, floats: number): BufferSlice => ({ buffer: arena, offset: offset * 4, size: floats * 4 });
+    const slice = (offset: number, floats: number): BufferSlice => ({
+      buffer: arena,
+      offset: offset * 4,
+      size: floats * 4,
+    });
     return {
       a: slice(place.aOffset, place.parts.length * this.rank * place.in),
       b: slice(place.bOffset, place.out * this.rank),
@@ -109,7 +120,13 @@ export class LoraLayout {
       let row = 0;
       place.parts.forEach(({ path, out }, index) => {
         const tensor = required(tensors.get(path), `LoRA of ${path}`);
-        visitor(tensor, place.aOffset + index * this.rank * place.in, place.bOffset + row * this.rank, place.in, out);
+        visitor(
+          tensor,
+          place.aOffset + index * this.rank * place.in,
+          place.bOffset + row * this.rank,
+          place.in,
+          out,
+        );
         row += out;
       });
     }

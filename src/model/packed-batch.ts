@@ -38,7 +38,10 @@ export function rowsOf(group: Group): number {
  */
 export function packBatch(groups: readonly Group[]): PackedBatch {
   const rows = groups.reduce((sum, group) => sum + rowsOf(group), 0);
-  const targetCount = groups.reduce((sum, { replies }) => sum + replies.reduce((n, reply) => n + reply.length, 0), 0);
+  const targetCount = groups.reduce(
+    (sum, { replies }) => sum + replies.reduce((n, reply) => n + reply.length, 0),
+    0,
+  );
   const tokens = new Uint32Array(rows * TOKEN_WORDS);
   const targets = new Uint32Array(targetCount * TARGET_WORDS);
   const extents: PackedBatch['extents'] = [];
@@ -46,7 +49,8 @@ export function packBatch(groups: readonly Group[]): PackedBatch {
   let target = 0;
   for (const { prompt, replies } of groups) {
     const last = prompt.at(-1);
-    if (last === undefined) throw new ThumbprintError('bad-input', 'A prompt without tokens cannot be scored.');
+    if (last === undefined)
+      throw new ThumbprintError('bad-input', 'A prompt without tokens cannot be scored.');
     const shared = prompt.length - 1;
     const start = row;
     const groupEnd = start + rowsOf({ prompt, replies });
@@ -57,7 +61,8 @@ export function packBatch(groups: readonly Group[]): PackedBatch {
     };
     for (let i = 0; i < shared; i++) put(prompt[i] ?? 0, i, 0, start);
     for (const reply of replies) {
-      if (reply.length === 0) throw new ThumbprintError('bad-input', 'A reply without tokens cannot be scored.');
+      if (reply.length === 0)
+        throw new ThumbprintError('bad-input', 'A reply without tokens cannot be scored.');
       const ownStart = row;
       const first = target;
       reply.forEach((token, i) => {

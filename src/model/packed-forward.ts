@@ -133,7 +133,12 @@ export class PackedForward {
     this.gpu.write(this.chunk, new Uint32Array([count, start, 0, 0]));
     const encoder = this.gpu.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    required(this.head, 'head program').encode(pass, { tokens: count, targets: count, sequences: 0, examples: 0 });
+    required(this.head, 'head program').encode(pass, {
+      tokens: count,
+      targets: count,
+      sequences: 0,
+      examples: 0,
+    });
     pass.end();
     const row = this.context.weights.config.hidden_size * 4;
     encoder.copyBufferToBuffer(this.chunkGradients, 0, this.targetGradients, start * row, count * row);

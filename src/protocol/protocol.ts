@@ -38,7 +38,7 @@ export interface Answers {
   edit: { signalId: string };
 }
 
-export type AnswerOf<T extends Command['type']> = T extends keyof Answers ? Answers[T] : void;
+export type AnswerOf<T extends Command['type']> = T extends keyof Answers ? Answers[T] : undefined;
 
 export type Phase = 'loading' | 'ready' | 'generating' | 'training' | 'updated' | 'refused' | 'error';
 

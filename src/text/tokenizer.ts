@@ -41,7 +41,10 @@ export class ChatTokenizer {
     const json = v.safeParse(TokenizerJson, tokenizerJson);
     const config = v.safeParse(TokenizerConfig, tokenizerConfig);
     if (!json.success || !config.success) {
-      throw new ThumbprintError('bad-file', "The model's tokenizer files cannot be read. Load the model again.");
+      throw new ThumbprintError(
+        'bad-file',
+        "The model's tokenizer files cannot be read. Load the model again.",
+      );
     }
     try {
       this.withSpecials = new Tokenizer(json.output, config.output);

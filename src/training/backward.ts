@@ -8,7 +8,13 @@ import { rmsNormBackward } from '../kernels/rms-norm';
 import { ropeBackward } from '../kernels/rope';
 import { swigluBackward } from '../kernels/swiglu';
 import { paddedRows } from '../model/activations';
-import { attentionShape, forwardUntilSwiglu, type ForwardContext, type KeyValue, layerWeights } from '../model/layer';
+import {
+  attentionShape,
+  forwardUntilSwiglu,
+  type ForwardContext,
+  type KeyValue,
+  layerWeights,
+} from '../model/layer';
 import type { PackedForward } from '../model/packed-forward';
 import { required } from '../shared/assert';
 
@@ -71,11 +77,23 @@ export function backwardLayer(
     swigluBackward({ size, dh: buffers.dh, gateUp: a.gateUp, batch }),
     ...linears.weights('gate_up_proj', a.mlpInput, a.gateUp),
     linears.input('gate_up_proj', a.gateUp, buffers.normed),
-    rmsNormBackward({ norm: postAttentionNorm, x: a.middle, dy: buffers.normed, dx: buffers.stream, accumulate: true }),
+    rmsNormBackward({
+      norm: postAttentionNorm,
+      x: a.middle,
+      dy: buffers.normed,
+      dx: buffers.stream,
+      accumulate: true,
+    }),
     ...linears.weights('o_proj', a.attended, buffers.stream),
     linears.input('o_proj', buffers.stream, buffers.attended),
     ...backwardAttention(context, cache, buffers),
-    ropeBackward({ shape: attentionShape(context), tokens, rotation: weights.rotation, batch, ...gradientsOf(buffers) }),
+    ropeBackward({
+      shape: attentionShape(context),
+      tokens,
+      rotation: weights.rotation,
+      batch,
+      ...gradientsOf(buffers),
+    }),
     ...linears.weights('qkv_proj', a.attentionInput, buffers.dqkv),
     ...(layer === 0
       ? []
@@ -86,7 +104,12 @@ export function backwardLayer(
   ];
 }
 
-function gradientsOf({ dq, dk, dv, dqkv }: BackwardBuffers): Pick<BackwardBuffers, 'dq' | 'dk' | 'dv' | 'dqkv'> {
+function gradientsOf({
+  dq,
+  dk,
+  dv,
+  dqkv,
+}: BackwardBuffers): Pick<BackwardBuffers, 'dq' | 'dk' | 'dv' | 'dqkv'> {
   return { dq, dk, dv, dqkv };
 }
 

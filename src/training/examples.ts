@@ -9,9 +9,8 @@ export function groupOf(example: TrainingExample): Group {
     case 'pair':
       return { prompt: example.prompt, replies: [example.chosen, example.rejected] };
     case 'thumb':
-      return { prompt: example.prompt, replies: [example.reply] };
     case 'text':
-      return { prompt: example.tokens.slice(0, 1), replies: [example.tokens.slice(1)] };
+      return { prompt: example.prompt, replies: [example.reply] };
     default:
       return example satisfies never;
   }
@@ -97,7 +96,10 @@ export function microBatches(
   for (const example of examples) {
     const size = rowsOf(groupOf(example));
     if (size > most) {
-      throw new ThumbprintError('bad-input', `An example has ${size} tokens; a training step takes at most ${most}.`);
+      throw new ThumbprintError(
+        'bad-input',
+        `An example has ${size} tokens; a training step takes at most ${most}.`,
+      );
     }
     if (size > room) {
       parts.push([]);

@@ -1,3 +1,4 @@
+import type { Sequence } from '../model/packed-batch';
 import { createRandom } from '../shared/random';
 import type { Trainer } from './trainer';
 import type { Hyperparameters, StepResult, TrainingExample } from './types';
@@ -18,8 +19,25 @@ export function batchAt<T>(examples: readonly T[], batchSize: number, seed: numb
   );
 }
 
+/** The examples of a step, with their share of rehearsal. */
+function stepExamples(
+  examples: readonly TrainingExample[],
+  rehearsal: readonly TrainingExample[],
+  hyperparameters: Hyperparameters,
+  seed: number,
+  step: number,
+): TrainingExample[] {
+  const batch = batchAt(examples, hyperparameters.batch_size, seed, step);
+  if (rehearsal.length === 0 || hyperparameters.rehearsal === 0) return batch;
+  const recalled = batchAt(rehearsal, hyperparameters.rehearsal, seed + 1, step);
+  return [...batch, ...recalled.map((example) => ({ ...example, weight: hyperparameters.rehearsal_weight }))];
+}
+
 /** Fills in the base model's log-probabilities where they are missing. */
-export async function addReferences(trainer: Trainer, examples: readonly TrainingExample[]): Promise<TrainingExample[]> {
+export async function addReferences(
+  trainer: Trainer,
+  examples: readonly TrainingExample[],
+): Promise<TrainingExample[]> {
   const missing = examples.filter((example) => example.kind !== 'text' && example.reference === undefined);
   const scores = await trainer.score(
     missing.flatMap((example) => {
@@ -39,7 +57,19 @@ export async function addReferences(trainer: Trainer, examples: readonly Trainin
   });
 }
 
+/** Texts as training examples. */
+export function rehearsalExamples(texts: readonly Sequence[]): TrainingExample[] {
+  return texts.map(({ prompt, reply }, index) => ({
+    kind: 'text',
+    id: `rehearsal ${index}`,
+    prompt: [...prompt],
+    reply: [...reply],
+  }));
+}
+
 export interface TrainHooks {
+  /** Texts of the model's own training: `hyperparameters.rehearsal` of them join every step. */
+  rehearsal?: readonly TrainingExample[];
   /** After every step; `step` counts from 1. */
   onStep?: (step: number, result: StepResult) => void | Promise<void>;
   signal?: AbortSignal;
@@ -62,11 +92,14 @@ export async function runSteps(
   const results: StepResult[] = [];
   for (let step = hooks.from ?? 0; step < hyperparameters.steps; step++) {
     hooks.signal?.throwIfAborted();
-    const result = await trainer.step(batchAt(examples, hyperparameters.batch_size, seed, step), {
-      ...hyperparameters,
-      // Decays linearly: the last steps settle what the first ones found.
-      learning_rate: hyperparameters.learning_rate * (1 - step / hyperparameters.steps),
-    });
+    const result = await trainer.step(
+      stepExamples(examples, hooks.rehearsal ?? [], hyperparameters, seed, step),
+      {
+        ...hyperparameters,
+        // Decays linearly: the last steps settle what the first ones found.
+        learning_rate: hyperparameters.learning_rate * (1 - step / hyperparameters.steps),
+      },
+    );
     results.push(result);
     await hooks.onStep?.(step + 1, result);
     const [previous, last] = results.slice(-2);

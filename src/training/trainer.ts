@@ -53,7 +53,13 @@ export class Trainer {
   >;
   private readonly owned: GPUBuffer[] = [];
   private forward: PackedForward | null = null;
-  private programs: { loss: Program; scatter: Program; layers: Program[]; norm: Program; update: Program } | null = null;
+  private programs: {
+    loss: Program;
+    scatter: Program;
+    layers: Program[];
+    norm: Program;
+    update: Program;
+  } | null = null;
   private stream: GPUBuffer | null = null;
   private steps = 0;
   /** Tokens of a micro-batch at present. */
@@ -104,7 +110,7 @@ export class Trainer {
     });
     trainer.forward = forward;
     const backward = createBackwardBuffers(gpu, forward);
-    trainer.owned.push(...Object.values(backward));
+    trainer.owned.push(...Object.values<GPUBuffer>({ ...backward }));
     trainer.stream = backward.stream;
     const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, pipelines, dispatches);
     const { examples, sequences, coefficients, metrics, loss, partials } = trainer.buffers;
@@ -161,7 +167,10 @@ export class Trainer {
   }
 
   /** Gradients of the loss, in the arena's order, without an update. */
-  async gradients(examples: readonly TrainingExample[], hyperparameters: Hyperparameters): Promise<Float32Array> {
+  async gradients(
+    examples: readonly TrainingExample[],
+    hyperparameters: Hyperparameters,
+  ): Promise<Float32Array> {
     await this.accumulate(examples, hyperparameters);
     const gradients = new Float32Array(await this.gpu.read(this.arenas.gradients));
     const encoder = this.gpu.device.createCommandEncoder();
@@ -205,20 +214,27 @@ export class Trainer {
     hyperparameters: Hyperparameters,
   ): Promise<{ loss: number; margin: number }> {
     this.writeLoss(hyperparameters);
+    // Texts have no margin.
+    const judged = Math.max(1, examples.filter(({ kind }) => kind !== 'text').length);
     let loss = 0;
     let margin = 0;
     for (const part of microBatches(examples, this.packedRows, this.options.rows)) {
       const metrics = await this.microBatch(packExamples(part, examples.length));
       for (let i = 0; i < part.length; i++) {
         loss += metrics[2 * i] ?? 0;
-        margin += (metrics[2 * i + 1] ?? 0) / examples.length;
+        margin += (metrics[2 * i + 1] ?? 0) / judged;
       }
     }
     return { loss, margin };
   }
 
   /** Forward, loss and backward of one micro-batch; (loss, margin) of each example. */
-  private async microBatch({ packed, examples, sequences, exampleCount }: ExampleBatch): Promise<Float32Array> {
+  private async microBatch({
+    packed,
+    examples,
+    sequences,
+    exampleCount,
+  }: ExampleBatch): Promise<Float32Array> {
     const forward = required(this.forward, 'forward pass');
     const { loss, scatter, layers } = required(this.programs, 'programs');
     const size: BatchSize = {

@@ -13,7 +13,8 @@ export type TrainingExample = {
       reference?: { chosen: number; rejected: number };
     }
   | { kind: 'thumb'; prompt: number[]; reply: number[]; up: boolean; reference?: number }
-  | { kind: 'text'; tokens: number[] }
+  /** Text to be learned as it is: an own document, or what must not be forgotten. */
+  | { kind: 'text'; prompt: number[]; reply: number[] }
 );
 
 export interface Hyperparameters {
@@ -26,6 +27,9 @@ export interface Hyperparameters {
   sft_weight: number;
   weight_decay: number;
   max_grad_norm: number;
+  /** Texts of the model's own training in each step, against forgetting, and how much each counts. */
+  rehearsal: number;
+  rehearsal_weight: number;
   /** KTO's z0 for lone thumbs; 0 is APO-zero. */
   baseline: number;
   /** Stops early once the mean margin of a step passes it. */
@@ -42,6 +46,8 @@ export const DEFAULT_HYPERPARAMETERS: Hyperparameters = {
   sft_weight: 1,
   weight_decay: 0.01,
   max_grad_norm: 1,
+  rehearsal: 2,
+  rehearsal_weight: 1,
   baseline: 0,
   margin_stop: 4,
 };

@@ -15,5 +15,7 @@ let loaded: Promise<ModelFolder> | undefined;
 
 /** The model that ships. */
 export function thumbling(): Promise<ModelFolder> {
-  return (loaded ??= loadModelFolder(folderSource(fileURLToPath(new URL('../../models/thumbling', import.meta.url)))));
+  return (loaded ??= loadModelFolder(
+    folderSource(fileURLToPath(new URL('../../models/thumbling', import.meta.url))),
+  ));
 }

@@ -7,7 +7,13 @@ import { Trainer } from '../../src/training/trainer';
 import type { Hyperparameters, TrainingExample } from '../../src/training/types';
 import { seededAdapter } from '../reference/adapter';
 import { cosine, expectClose, relativeL2 } from '../reference/check';
-import { decodeFloats, type GoldenTraining, type ModelGolden, readGolden, type TinyGolden } from '../reference/golden';
+import {
+  decodeFloats,
+  type GoldenTraining,
+  type ModelGolden,
+  readGolden,
+  type TinyGolden,
+} from '../reference/golden';
 import { seededModel, TINY_CONFIG } from '../reference/seeded-model';
 import type { TokenExample } from '../reference/training';
 import { testGpu, thumbling } from '../support/gpu';
@@ -23,12 +29,29 @@ function examplesOf(training: GoldenTraining): TrainingExample[] {
       case 'pair':
         return { ...example, id, weight };
       case 'up':
-        if (lambda_up !== 1) throw new Error('an up thumb also has an SFT term: λ does not fold into its weight');
-        return { kind: 'thumb', id, weight, up: true, prompt: example.prompt, reply: example.reply, reference: example.reference.reply };
+        if (lambda_up !== 1)
+          throw new Error('an up thumb also has an SFT term: λ does not fold into its weight');
+        return {
+          kind: 'thumb',
+          id,
+          weight,
+          up: true,
+          prompt: example.prompt,
+          reply: example.reply,
+          reference: example.reference.reply,
+        };
       case 'down':
-        return { kind: 'thumb', id, weight: weight * lambda_down, up: false, prompt: example.prompt, reply: example.reply, reference: example.reference.reply };
+        return {
+          kind: 'thumb',
+          id,
+          weight: weight * lambda_down,
+          up: false,
+          prompt: example.prompt,
+          reply: example.reply,
+          reference: example.reference.reply,
+        };
       case 'sft':
-        return { kind: 'text', id, weight, tokens: [...example.prompt, ...example.reply] };
+        return { kind: 'text', id, weight, prompt: example.prompt, reply: example.reply };
       default:
         return example satisfies never;
     }
@@ -45,6 +68,8 @@ function hyperparametersOf({ settings, optimizer }: GoldenTraining): Hyperparame
     sft_weight: settings.sft_weight,
     weight_decay: optimizer.weight_decay,
     max_grad_norm: optimizer.clip,
+    rehearsal: 0,
+    rehearsal_weight: 0,
     baseline: settings.z0,
     margin_stop: Infinity,
   };
@@ -55,14 +80,18 @@ async function run(folder: ModelFolder, training: GoldenTraining, rows: number) 
   const runtime = new ModelRuntime(await testGpu(), folder, training.rank);
   const { rank, lora_alpha } = training;
   const trainer = await Trainer.create(runtime, { rows, rank, lora_alpha });
-  const start = { ...seededAdapter(folder.config, rank, lora_alpha, training.adapter_seed), base: folder.sha256 };
+  const start = {
+    ...seededAdapter(folder.config, rank, lora_alpha, training.adapter_seed),
+    base: folder.sha256,
+  };
   trainer.load(start);
   const examples = examplesOf(training);
   const hyperparameters = hyperparametersOf(training);
   const gradientArena = await trainer.gradients(examples, hyperparameters);
   const gradients = runtime.layout.unpack(gradientArena, { rank, lora_alpha, base: '' }).tensors;
   const steps = [];
-  for (let step = 0; step < training.steps.length; step++) steps.push(await trainer.step(examples, hyperparameters));
+  for (let step = 0; step < training.steps.length; step++)
+    steps.push(await trainer.step(examples, hyperparameters));
   const trained = (await trainer.adapter()).tensors;
   trainer.destroy();
   runtime.destroy();
@@ -111,7 +140,10 @@ describe('ten steps of preference training beside PyTorch', () => {
         const before = result.start.get(key);
         const after = result.trained.get(key);
         for (const half of ['a', 'b'] as const) {
-          const moved = Float32Array.from(after?.[half] ?? [], (value, i) => value - (before?.[half][i] ?? NaN));
+          const moved = Float32Array.from(
+            after?.[half] ?? [],
+            (value, i) => value - (before?.[half][i] ?? NaN),
+          );
           expect(cosine(moved, decodeFloats(update[half])), `${key} ${half}`).toBeGreaterThan(0.999);
           expect(relativeL2(moved, decodeFloats(update[half])), `${key} ${half}`).toBeLessThan(0.02);
         }

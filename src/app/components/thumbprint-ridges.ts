@@ -37,8 +37,9 @@ function ridgePath(ridge: number): string {
  * How much of each ridge is inked when a share of the whole print is, from the core outwards.
  *
  * @param progress 0…1.
+ * @param ridges How many ridges are drawn.
  */
-export function inkOfRidges(progress: number): number[] {
-  const inked = Math.min(1, Math.max(0, progress)) * RIDGES;
-  return Array.from({ length: RIDGES }, (_, ridge) => Math.min(1, Math.max(0, inked - ridge)));
+export function inkOfRidges(progress: number, ridges: number = RIDGES): number[] {
+  const inked = Math.min(1, Math.max(0, progress)) * ridges;
+  return Array.from({ length: ridges }, (_, ridge) => Math.min(1, Math.max(0, inked - ridge)));
 }

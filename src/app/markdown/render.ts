@@ -66,8 +66,13 @@ function renderBlock(token: Token): Block {
   return { kind: 'html', html: sanitize(marked.parser([token])) };
 }
 
+/** Highlighted code: nothing but spans with classes. */
+export function sanitizeCode(html: string): string {
+  return purifier.sanitize(html, { ALLOWED_TAGS: ['span'], ALLOWED_ATTR: ['class'], ALLOW_DATA_ATTR: false });
+}
+
 /** HTML with only the tags that Markdown needs: no style, script, form, media or frame. */
-export function sanitize(html: string): string {
+function sanitize(html: string): string {
   return purifier.sanitize(html, {
     ALLOWED_TAGS,
     ALLOWED_ATTR: ALLOWED_ATTRIBUTES,

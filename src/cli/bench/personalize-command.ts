@@ -1,7 +1,8 @@
-import { readAnchors } from '../../adaptation/anchors';
+import { readTexts } from '../../adaptation/texts';
 import { Generator } from '../../generation/generator';
 import { AdapterSlot } from '../../model/lora';
 import { ThumbprintError } from '../../shared/errors';
+import { rehearsalExamples } from '../../training/train';
 import { Trainer } from '../../training/trainer';
 import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA } from '../../training/types';
 import { parseOptions } from '../args';
@@ -28,6 +29,10 @@ export async function bench(args: readonly string[]): Promise<void> {
     'sft-weight': 'number',
     'batch-size': 'number',
     held: 'number',
+    rehearsal: 'number',
+    'rehearsal-weight': 'number',
+    'label-smoothing': 'number',
+    'margin-stop': 'number',
     out: 'string',
   });
   const styles = list(options.styles ?? 'list,short,warm', STYLES);
@@ -42,6 +47,10 @@ export async function bench(args: readonly string[]): Promise<void> {
     beta: options.beta ?? defaults.beta,
     sft_weight: options['sft-weight'] ?? defaults.sft_weight,
     batch_size: options['batch-size'] ?? defaults.batch_size,
+    rehearsal: options.rehearsal ?? defaults.rehearsal,
+    rehearsal_weight: options['rehearsal-weight'] ?? defaults.rehearsal_weight,
+    label_smoothing: options['label-smoothing'] ?? defaults.label_smoothing,
+    margin_stop: options['margin-stop'] ?? defaults.margin_stop,
   };
   const rank = options.rank ?? DEFAULT_LORA.rank;
   const { folder, runtime, tokenizer } = await openEngine({ model, rank });
@@ -55,14 +64,20 @@ export async function bench(args: readonly string[]): Promise<void> {
   };
   const all = await readStyles(DATA);
   const data = { train: all.train, held: all.held.slice(0, options.held ?? all.held.length) };
-  const anchors = readAnchors(await readJson(`${model}/anchors.json`), tokenizer);
+  const texts = async (file: string) => readTexts(file, await readJson(`${model}/${file}`), tokenizer);
+  const anchors = await texts('anchors.json');
+  const rehearsal = rehearsalExamples(await texts('rehearsal.json'));
   const baseline = await measureBaseline(engine, data.held, anchors);
   const rows: BenchRow[] = [];
   for (const style of styles) {
     for (const signals of kinds) {
       for (const k of sizes) {
         for (let seed = 1; seed <= (options.seeds ?? 3); seed++) {
-          const row = await runOne(engine, { style, signals, k, seed }, data, anchors, baseline, { hyperparameters, rank });
+          const row = await runOne(engine, { style, signals, k, seed }, data, anchors, baseline, {
+            hyperparameters,
+            rank,
+            rehearsal,
+          });
           rows.push(row);
           printJson(row);
           log(`${style} ${signals} K=${k} seed ${seed}: accuracy ${row.accuracy.toFixed(3)}`);
@@ -72,8 +87,14 @@ export async function bench(args: readonly string[]): Promise<void> {
   }
   if (options.out === undefined) return;
   const command = `npm run cli -- bench personalize ${args.join(' ')}`;
-  const files = { 'personalize.csv': csv(rows), 'personalize.md': markdown(rows, command, hyperparameters, runtime.gpu.info.description) };
-  await writeFiles(options.out, new Map(Object.entries(files).map(([name, text]) => [name, new TextEncoder().encode(text)])));
+  const files = {
+    'personalize.csv': csv(rows),
+    'personalize.md': markdown(rows, command, hyperparameters, runtime.gpu.info.description),
+  };
+  await writeFiles(
+    options.out,
+    new Map(Object.entries(files).map(([name, text]) => [name, new TextEncoder().encode(text)])),
+  );
 }
 
 function list<T extends string>(text: string, allowed: readonly T[]): T[] {
@@ -83,4 +104,3 @@ function list<T extends string>(text: string, allowed: readonly T[]): T[] {
     return found;
   });
 }
-

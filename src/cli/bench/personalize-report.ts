@@ -42,8 +42,9 @@ export function markdown(
   }
   const body = [...groups.values()].map((group) => {
     const [first] = group;
-    const mean = (key: 'accuracy' | 'list_share' | 'mean_words' | 'anchor_bits' | 'seconds_per_step'): number =>
-      group.reduce((sum, row) => sum + row[key], 0) / group.length;
+    const mean = (
+      key: 'accuracy' | 'list_share' | 'mean_words' | 'anchor_bits' | 'seconds_per_step',
+    ): number => group.reduce((sum, row) => sum + row[key], 0) / group.length;
     const accuracies = group.map((row) => row.accuracy);
     const forgetting = mean('anchor_bits') - (first?.anchor_bits_base ?? 0);
     return [

@@ -1,3 +1,4 @@
+import { balanceThumbs } from '../../adaptation/examples';
 import { bitsPerToken } from '../../adaptation/gate';
 import { emptyAdapter } from '../../formats/adapter';
 import type { Generator } from '../../generation/generator';
@@ -85,7 +86,7 @@ export async function runOne(
   data: Record<'train' | 'held', StyledPrompt[]>,
   anchors: readonly Sequence[],
   baseline: Baseline,
-  options: { hyperparameters: Hyperparameters; rank: number },
+  options: { hyperparameters: Hyperparameters; rank: number; rehearsal: readonly TrainingExample[] },
 ): Promise<BenchRow> {
   const { folder, trainer, slot, generator: _, tokenizer } = engine;
   const { rank, hyperparameters } = options;
@@ -96,7 +97,9 @@ export async function runOne(
     signals.map((signal, index) => exampleOf(signal, String(index), tokenizer)),
   );
   const started = performance.now();
-  const results = await runSteps(trainer, examples, hyperparameters, run.seed);
+  const results = await runSteps(trainer, balanceThumbs(examples), hyperparameters, run.seed, {
+    rehearsal: options.rehearsal,
+  });
   const seconds = (performance.now() - started) / 1000;
   const scores = await trainer.score(heldSequences(engine, data.held), 'adapter');
   const { correct, pairs } = countCorrect(run.style, scores, baseline.held);
@@ -133,7 +136,11 @@ export function exampleOf(signal: SimulatedSignal, id: string, tokenizer: ChatTo
 }
 
 /** Held-out pairs, the style's reply beside each other style's, that the implicit reward log π/π_ref orders rightly. */
-function countCorrect(style: Style, scores: readonly Score[], base: readonly Score[]): { correct: number; pairs: number } {
+function countCorrect(
+  style: Style,
+  scores: readonly Score[],
+  base: readonly Score[],
+): { correct: number; pairs: number } {
   const rewards = scores.map(({ logprob }, i) => logprob - (base[i]?.logprob ?? 0));
   const wanted = STYLES.indexOf(style);
   let correct = 0;
@@ -155,7 +162,14 @@ async function ownReplies(engine: BenchEngine, held: readonly StyledPrompt[]): P
   for (const { prompt } of held.slice(0, REPLY_PROMPTS)) {
     const { tokenIds } = await engine.generator.generate(promptIds(engine, prompt), {
       seed: 0,
-      sampling: { temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, max_tokens: REPLY_TOKENS },
+      sampling: {
+        temperature: 0,
+        top_k: 0,
+        top_p: 1,
+        min_p: 0,
+        repetition_penalty: 1,
+        max_tokens: REPLY_TOKENS,
+      },
     });
     replies.push(engine.tokenizer.decode(tokenIds).trim());
   }

@@ -1,1 +1,1 @@
-export async function bench(){}
+export async function bench() {}

@@ -23,7 +23,10 @@ const Line = v.object({
 /** The main set of the bench: the project's own prompts, answered in six styles; `held` was never trained on. */
 export async function readStyles(path: string): Promise<Record<'train' | 'held', StyledPrompt[]>> {
   const text = new TextDecoder().decode(gunzipSync(await readBytes(path)));
-  const splits = { train: new Map<string, Partial<StyledPrompt['replies']>>(), held: new Map<string, Partial<StyledPrompt['replies']>>() };
+  const splits = {
+    train: new Map<string, Partial<StyledPrompt['replies']>>(),
+    held: new Map<string, Partial<StyledPrompt['replies']>>(),
+  };
   for (const line of text.split('\n')) {
     if (line === '') continue;
     const { prompt, style, response, split } = v.parse(Line, JSON.parse(line));
@@ -43,8 +46,7 @@ export async function readStyles(path: string): Promise<Record<'train' | 'held',
 
 /** What a simulated user says: this reply is better than that one, or a lone thumb. */
 export type SimulatedSignal =
-  | { prompt: string; chosen: string; rejected: string }
-  | { prompt: string; reply: string; up: boolean };
+  { prompt: string; chosen: string; rejected: string } | { prompt: string; reply: string; up: boolean };
 
 /**
  * K signals of a user who likes one style: its reply beside another's, or lone thumbs, half of them up, on different

@@ -9,7 +9,8 @@ const BENCHES: Record<string, () => Promise<{ bench: (args: readonly string[]) =
 };
 
 export const command: Command = {
-  summary: 'Measures. personalize: what K signals of a simulated user do; the others: milliseconds and dispatches.',
+  summary:
+    'Measures. personalize: what K signals of a simulated user do; the others: milliseconds and dispatches.',
   usage: `${Object.keys(BENCHES).join('|')} [--model FOLDER] …`,
   async run(args) {
     const [name, ...rest] = args;

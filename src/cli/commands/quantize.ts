@@ -12,17 +12,29 @@ export const command: Command = {
   summary: 'Quantizes a hub folder (safetensors) to the int4 layout that the engine reads.',
   usage: '--in HF_FOLDER --out FOLDER [--name NAME] [--scale-dtype f16|f32]',
   async run(args) {
-    const { options } = parseOptions(args, { in: 'string!', out: 'string!', name: 'string', 'scale-dtype': 'string' });
+    const { options } = parseOptions(args, {
+      in: 'string!',
+      out: 'string!',
+      name: 'string',
+      'scale-dtype': 'string',
+    });
     const scaleDtype = options['scale-dtype'] ?? 'f16';
     if (scaleDtype !== 'f16' && scaleDtype !== 'f32') {
       throw new ThumbprintError('bad-input', `--scale-dtype must be f16 or f32, not ${scaleDtype}.`);
     }
     const file = (name: string): string => join(options.in, name);
-    const config = readHubConfig(await readJson(file('config.json')), await readJson(file('generation_config.json')));
+    const config = readHubConfig(
+      await readJson(file('config.json')),
+      await readJson(file('generation_config.json')),
+    );
     const weights = readSafetensors(await readBytes(file('model.safetensors')), 'model.safetensors');
     const md5 = (data: Uint8Array): string => createHash('md5').update(data).digest('hex');
-    const { files, report } = await quantizeModel(options.name ?? 'Thumbling', config, weights, { scaleDtype, md5 });
-    for (const name of ['tokenizer.json', 'tokenizer_config.json']) files.set(name, await readBytes(file(name)));
+    const { files, report } = await quantizeModel(options.name ?? 'Thumbling', config, weights, {
+      scaleDtype,
+      md5,
+    });
+    for (const name of ['tokenizer.json', 'tokenizer_config.json'])
+      files.set(name, await readBytes(file(name)));
     await writeFiles(options.out, files);
     printJson(report);
   },

@@ -34,7 +34,9 @@ export const command: Command = {
     const lines = await readJsonLines(options.signals, SignalLine);
     const rank = options.rank ?? DEFAULT_LORA.rank;
     const { folder, runtime, tokenizer, adapter } = await openEngine({ ...options, rank });
-    const lora = adapter ?? emptyAdapter(folder.config, folder.sha256, { rank, lora_alpha: 2 * rank, seed: options.seed ?? 0 });
+    const lora =
+      adapter ??
+      emptyAdapter(folder.config, folder.sha256, { rank, lora_alpha: 2 * rank, seed: options.seed ?? 0 });
     const trainer = await Trainer.create(runtime, {
       rows: Math.max(ROWS, 2 * runtime.config.context_window_size),
       rank: lora.rank,
@@ -71,8 +73,13 @@ export const command: Command = {
   },
 };
 
-function exampleOf(line: v.InferOutput<typeof SignalLine>, id: string, tokenizer: ChatTokenizer): TrainingExample {
-  if ('text' in line) return { kind: 'text', id, tokens: [tokenizer.endOfTurn, ...tokenizer.encodeReply(line.text)] };
+function exampleOf(
+  line: v.InferOutput<typeof SignalLine>,
+  id: string,
+  tokenizer: ChatTokenizer,
+): TrainingExample {
+  if ('text' in line)
+    return { kind: 'text', id, prompt: [tokenizer.endOfTurn], reply: tokenizer.encodeReply(line.text) };
   const prompt = tokenizer.encodeChat(line.messages);
   if ('thumb' in line) {
     return { kind: 'thumb', id, prompt, reply: tokenizer.encodeReply(line.reply), up: line.thumb === 'up' };
