@@ -1,43 +1,20 @@
-// Who may import whom: data flows one way, and nothing below knows anything above it.
+// Who may import whom: data flows one way, and nothing below knows anything above it. Imports of types count too.
+const MODEL_AND_BELOW = ['model', 'kernels', 'gpu', 'formats', 'text', 'shared'];
+const ALL_BUT_APP = ['adaptation', 'training', 'generation', ...MODEL_AND_BELOW, 'storage', 'protocol'];
 const ROOMS = {
   shared: [],
   protocol: ['shared'],
   gpu: ['shared'],
   formats: ['shared'],
-  storage: ['shared'],
-  kernels: ['gpu', 'shared', 'shaders'],
   text: ['shared'],
+  storage: ['shared'],
+  kernels: ['gpu', 'shared'],
   model: ['kernels', 'gpu', 'formats', 'shared'],
-  generation: ['model', 'kernels', 'gpu', 'formats', 'text', 'shared'],
-  training: ['model', 'kernels', 'gpu', 'formats', 'text', 'shared'],
+  generation: MODEL_AND_BELOW,
+  training: MODEL_AND_BELOW,
   adaptation: ['training', 'generation', 'model', 'formats', 'text', 'shared'],
-  engine: [
-    'adaptation',
-    'training',
-    'generation',
-    'model',
-    'kernels',
-    'gpu',
-    'formats',
-    'text',
-    'storage',
-    'protocol',
-    'shared',
-  ],
-  cli: [
-    'adaptation',
-    'training',
-    'generation',
-    'model',
-    'kernels',
-    'gpu',
-    'formats',
-    'text',
-    'storage',
-    'protocol',
-    'shared',
-    'engine',
-  ],
+  engine: ALL_BUT_APP,
+  cli: [...ALL_BUT_APP, 'engine'],
   app: ['protocol', 'shared', 'storage'],
 };
 
@@ -47,10 +24,9 @@ const rooms = Object.entries(ROOMS).map(([room, allowed]) => ({
   severity: 'error',
   from: { path: `^src/${room}/` },
   to: {
-    path: '^(src|shaders|tests|scripts)/',
+    path: '^(src|tests|scripts)/',
     pathNot: [
-      `^src/${room}/`,
-      ...allowed.map((name) => (name === 'shaders' ? '^shaders/' : `^src/${name}/`)),
+      ...[room, ...allowed].map((name) => `^src/${name}/`),
       // The page's end of the line to the Worker.
       ...(room === 'app' ? ['^src/engine/client\\.ts$'] : []),
     ],
@@ -72,13 +48,25 @@ module.exports = {
       from: {},
       to: { dependencyTypes: ['npm-no-pkg', 'unknown'], pathNot: '^svelte/|^virtual:|^vite$' },
     },
+    {
+      name: 'only-kernels-name-shaders',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/kernels/' },
+      to: { path: '\\.wgsl' },
+    },
+    {
+      name: 'rooms-are-in-the-table',
+      comment: 'A new folder of src needs its line in the table above',
+      severity: 'error',
+      from: { path: '^src/[^/]+/', pathNot: `^src/(${Object.keys(ROOMS).join('|')})/` },
+      to: {},
+    },
     ...rooms,
   ],
   options: {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '\\?(raw|worker)$' },
     enhancedResolveOptions: { extensions: ['.ts', '.svelte', '.svelte.ts', '.js', '.mjs'] },
   },
 };

@@ -52,6 +52,24 @@ export default defineConfig(
       'svelte/no-unused-svelte-ignore': 'off',
     },
   },
+  {
+    // dependency-cruiser sees components after their imports of types are gone.
+    files: ['src/app/**/*.svelte'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex:
+                '^(\\.\\./)+(adaptation|cli|engine(?!/client(\\.ts)?$)|formats|generation|gpu|kernels|model|text|training)(/|$)',
+              message: 'The app knows protocol, shared, storage and engine/client.',
+            },
+          ],
+        },
+      ],
+    },
+  },
   // Markup from marked and highlight.js goes through DOMPurify before it gets here.
   { files: ['src/app/components/{CodeBlock,Markdown}.svelte'], rules: { 'svelte/no-at-html-tags': 'off' } },
   {

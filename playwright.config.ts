@@ -34,7 +34,13 @@ export default defineConfig({
             '--disable-sync',
           ],
         }
-      : { args: ['--enable-unsafe-webgpu'] },
+      : {
+          args: [
+            '--enable-unsafe-webgpu',
+            // Chromium's WebGPU runs on Vulkan there, and only when asked.
+            ...(process.platform === 'linux' ? ['--enable-features=Vulkan'] : []),
+          ],
+        },
   },
   webServer: {
     command: `npx vite preview --port ${PORT} --strictPort`,

@@ -35,11 +35,42 @@ function model(): Plugin {
   };
 }
 
+/** What every answer of a server carries: public/_headers, which several hosts of static pages read as it is. */
+const HEADERS: Record<string, string> = {};
+for (const [, name, value] of readFileSync('public/_headers', 'utf8').matchAll(/^ +([\w-]+): (.+)$/gm)) {
+  if (name !== undefined && value !== undefined) HEADERS[name] = value;
+}
+
+/**
+ * Writes the content security policy into the built page too, for hosts that send no headers of ours. Development goes
+ * without: there Vite puts styles into the page itself.
+ */
+function contentSecurityPolicy(): Plugin {
+  const policy = HEADERS['Content-Security-Policy'];
+  if (policy === undefined) throw new Error('public/_headers has no Content-Security-Policy: add it.');
+  return {
+    name: 'content-security-policy',
+    apply: 'build',
+    transformIndexHtml: () => [
+      {
+        tag: 'meta',
+        attrs: {
+          'http-equiv': 'Content-Security-Policy',
+          // Browsers take this one from headers only, and complain about it elsewhere.
+          content: policy.replace(/; frame-ancestors [^;]*/, ''),
+        },
+        injectTo: 'head-prepend',
+      },
+    ],
+  };
+}
+
 export default defineConfig({
   base: './',
   plugins: [
     svelte(),
     model(),
+    contentSecurityPolicy(),
     VitePWA({
       strategies: 'injectManifest',
       srcDir: 'src',
@@ -47,7 +78,8 @@ export default defineConfig({
       registerType: 'prompt',
       injectRegister: false,
       injectManifest: {
-        globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}'],
+        // The plugin adds the manifest and its icons by itself.
+        globPatterns: ['**/*.{js,css,html}'],
         additionalManifestEntries: MODEL_FILES.map((file) => ({
           url: `${MODEL}/${file}`,
           revision: createHash('sha256')
@@ -75,9 +107,12 @@ export default defineConfig({
     }),
   ],
   worker: { format: 'es' },
+  preview: { headers: HEADERS },
   build: {
     target: 'es2023',
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // How long the plugins took is of interest to whoever works on the build, not to whoever starts the app.
+    rolldownOptions: { checks: { bundlerTimings: false } },
   },
 });

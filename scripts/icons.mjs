@@ -1,7 +1,9 @@
 // node scripts/icons.mjs: the icons that install prompts want, drawn from public/icon.svg.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { chromium } from '@playwright/test';
+import { enterProject } from './lib/project.mjs';
 
+enterProject();
 const svg = readFileSync('public/icon.svg', 'utf8');
 /** Platforms cut a maskable icon to their own shape: the ground fills all of it, the drawing keeps to the middle. */
 const maskable = svg.replace(/ rx="\d+"/, '').replace('scale(1)', 'scale(0.78)');

@@ -1,22 +1,23 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { addBackports } from './apt.mjs';
 import { lavapipe } from './environment.mjs';
-import { run } from './run.mjs';
+import { bin, run } from './run.mjs';
 
 /** Debian 12's own Mesa is too old for Dawn. */
 const LEAST_MESA = 25;
-const BACKPORTS = '/etc/apt/sources.list.d/thumbprint-backports.list';
 
 /** Installs what the tests need beside the packages: a browser with WebGPU, and a Vulkan driver where there is no GPU. */
 export async function installBrowsers() {
   if (!isDebian() || process.getuid?.() !== 0) {
-    await run('npx', ['playwright', 'install', 'chromium']);
+    await run(bin('playwright'), ['install', 'chromium']);
     return;
   }
   const needsMesa = !lavapipe() || mesaVersion() < LEAST_MESA;
   const needsChromium = !existsSync('/usr/bin/chromium');
   if (!needsMesa && !needsChromium) return;
-  if (needsMesa && release() === 'bookworm') addBackports();
+  process.env.DEBIAN_FRONTEND ??= 'noninteractive';
+  if (needsMesa && release() === 'bookworm') addBackports('bookworm');
   await run('apt-get', ['update']);
   if (needsMesa) {
     const suite = release() === 'bookworm' ? ['-t', 'bookworm-backports'] : [];
@@ -48,24 +49,4 @@ function mesaVersion() {
   } catch {
     return 0;
   }
-}
-
-/** Adds the backports suite from the mirror that the machine uses already. */
-function addBackports() {
-  const folder = '/etc/apt/sources.list.d';
-  const files = [
-    '/etc/apt/sources.list',
-    ...(existsSync(folder) ? readdirSync(folder).map((file) => `${folder}/${file}`) : []),
-  ];
-  const text = files
-    .filter((file) => existsSync(file))
-    .map((file) => readFileSync(file, 'utf8'))
-    .join('\n');
-  if (/^[^#\n]*bookworm-backports/m.test(text)) return;
-  const mirrors = [
-    ...text.matchAll(/^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+bookworm\s/gm),
-    ...text.matchAll(/^URIs:\s*(\S+)(?=\n(?:.*\n)*?Suites:.*\bbookworm\b)/gm),
-  ].map((match) => match[1]);
-  const mirror = mirrors.find((uri) => /\/debian\/?$/.test(uri)) ?? 'http://deb.debian.org/debian';
-  writeFileSync(BACKPORTS, `deb ${mirror} bookworm-backports main\n`);
 }

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 
 const DRIVERS = '/usr/share/vulkan/icd.d';
@@ -13,8 +13,9 @@ export function lavapipe() {
   }
 }
 
-/** Whether the machine has a graphics device of its own. */
+/** Whether the machine has a graphics device of its own. NVIDIA's containers show it under a name of its own only. */
 function hasGraphicsDevice() {
+  if (existsSync('/dev/nvidiactl')) return true;
   try {
     return readdirSync('/dev/dri').some((file) => file.startsWith('renderD'));
   } catch {

@@ -8,6 +8,13 @@ export interface GateScorer {
   score(sequences: readonly Sequence[], which: 'base' | 'current' | 'candidate'): Promise<Score[]>;
 }
 
+/** Texts that measure forgetting. */
+export interface Anchors {
+  sequences: readonly Sequence[];
+  /** The base model's bits per token: measured by the first gate, and the same ever after. */
+  baseBits?: number;
+}
+
 export interface GateLimits {
   /** Most bits per token that the anchor texts may cost more than under the base model. */
   forgetting: number;
@@ -34,14 +41,17 @@ export async function runGate(
   scorer: GateScorer,
   trained: readonly TrainingExample[],
   heldOut: readonly TrainingExample[],
-  anchors: readonly Sequence[],
+  anchors: Anchors,
   limits: GateLimits = GATE_LIMITS,
 ): Promise<GateResult> {
   const useHeldOut = heldOut.length >= LEAST_HELD_OUT;
   const judges = useHeldOut ? heldOut : trained;
-  const [before, after] = [await judge(scorer, judges, 'current'), await judge(scorer, judges, 'candidate')];
-  const base = bitsPerToken(await scorer.score(anchors, 'base'));
-  const candidate = bitsPerToken(await scorer.score(anchors, 'candidate'));
+  const reference = await scorer.score(judges.flatMap(sequencesOf), 'base');
+  const before = await judge(scorer, judges, reference, 'current');
+  const after = await judge(scorer, judges, reference, 'candidate');
+  anchors.baseBits ??= bitsPerToken(await scorer.score(anchors.sequences, 'base'));
+  const base = anchors.baseBits;
+  const candidate = bitsPerToken(await scorer.score(anchors.sequences, 'candidate'));
   const accuracy: GateFigure = {
     name: 'held_out_accuracy',
     before: before.correct / judges.length,
@@ -63,7 +73,7 @@ export async function runGate(
     before: base,
     after: candidate,
     limit: limits.forgetting,
-    count: anchors.length,
+    count: anchors.sequences.length,
     passed: candidate - base <= limits.forgetting,
   };
   const figures = [accuracy, margin, anchorBits];
@@ -80,11 +90,10 @@ interface Judgement {
 async function judge(
   scorer: GateScorer,
   examples: readonly TrainingExample[],
+  reference: readonly Score[],
   which: 'current' | 'candidate',
 ): Promise<Judgement> {
-  const sequences = examples.flatMap((example) => sequencesOf(example));
-  const scores = await scorer.score(sequences, which);
-  const reference = await scorer.score(sequences, 'base');
+  const scores = await scorer.score(examples.flatMap(sequencesOf), which);
   let next = 0;
   const reward = (): number => {
     const index = next++;

@@ -12,14 +12,14 @@ import {
   type TrainingExample,
 } from '../training/types';
 import { balanceThumbs } from './examples';
-import { type GateResult, runGate } from './gate';
+import { type Anchors, type GateResult, runGate } from './gate';
 
 export interface UpdateInput {
   /** The adapter in use; null is the base. */
   current: AdapterWeights | null;
   train: readonly TrainingExample[];
   heldOut: readonly TrainingExample[];
-  anchors: readonly Sequence[];
+  anchors: Anchors;
   rehearsal: readonly Sequence[];
   hyperparameters: Hyperparameters;
   seed: number;

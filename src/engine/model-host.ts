@@ -1,3 +1,4 @@
+import type { Anchors } from '../adaptation/gate';
 import { readTexts } from '../adaptation/texts';
 import { readAdapter } from '../formats/adapter';
 import { loadModelFolder, type ModelFolder } from '../formats/model-folder';
@@ -23,7 +24,7 @@ export interface ModelHost {
   generator: Generator;
   /** The adapter of chat. */
   slot: AdapterSlot;
-  anchors: Sequence[];
+  anchors: Anchors;
   rehearsal: Sequence[];
 }
 
@@ -62,7 +63,16 @@ export async function openModel(
   stage('compile');
   const generator = await Generator.create(runtime, slot);
   const { tensors: _, ...rest } = folder;
-  return { gpu, folder: rest, runtime, tokenizer, generator, slot, anchors, rehearsal };
+  return {
+    gpu,
+    folder: rest,
+    runtime,
+    tokenizer,
+    generator,
+    slot,
+    anchors: { sequences: anchors },
+    rehearsal,
+  };
 }
 
 /** A stored adapter, checked. @throws ThumbprintError `bad-file` or `mismatch`. */

@@ -71,7 +71,7 @@ export class Updates {
       stopper,
       startedAt: performance.now(),
       progress: {
-        step: 0,
+        step: checkpoint?.step ?? 0,
         steps: 0,
         loss: 0,
         margin: 0,

@@ -38,15 +38,15 @@ export interface Hyperparameters {
 
 /** Chosen on the personalization bench: tests/bench/evidence/personalize.md. */
 export const DEFAULT_HYPERPARAMETERS: Hyperparameters = {
-  learning_rate: 1e-3,
+  learning_rate: 1.5e-3,
   steps: 30,
   batch_size: 8,
-  beta: 0.05,
-  label_smoothing: 0.1,
+  beta: 0.03,
+  label_smoothing: 0,
   sft_weight: 1,
   weight_decay: 0.01,
   max_grad_norm: 1,
-  rehearsal: 2,
+  rehearsal: 4,
   rehearsal_weight: 1,
   baseline: 0,
   margin_stop: 4,

@@ -64,7 +64,7 @@ export function markdown(
 Written by \`${command}\` on ${device}: the int4 model, trained by the WGSL kernels. Means over ${seeds} seeds; in
 brackets the range, or the base model's figure. Accuracy: of all held-out pairs (the style's reply beside each other
 style's) the share that the implicit reward log π/π_ref orders as the user would; the base has 0.5 by construction.
-Lists and words: own greedy replies to 20 held-out prompts. Forgetting: bits per token on the 64 anchor texts.
+Lists and words: own greedy replies to all held-out prompts. Forgetting: bits per token on the 64 anchor texts.
 
 | style | signals | K | accuracy | lists | words | forgetting | s a step |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -44,7 +44,6 @@ export interface BenchRow extends BenchRun {
   samples: { prompt: string; base: string; adapted: string }[];
 }
 
-const REPLY_PROMPTS = 20;
 const REPLY_TOKENS = 64;
 
 /** Scores and replies of the base model: computed once for all runs. */
@@ -159,7 +158,7 @@ function countCorrect(
 
 async function ownReplies(engine: BenchEngine, held: readonly StyledPrompt[]): Promise<string[]> {
   const replies: string[] = [];
-  for (const { prompt } of held.slice(0, REPLY_PROMPTS)) {
+  for (const { prompt } of held) {
     const { tokenIds } = await engine.generator.generate(promptIds(engine, prompt), {
       seed: 0,
       sampling: {

@@ -1,1 +1,97 @@
-export async function bench() {}
+import { Generator } from '../../generation/generator';
+import { AdapterSlot } from '../../model/lora';
+import { createRandom } from '../../shared/random';
+import { addReferences } from '../../training/train';
+import { Trainer } from '../../training/trainer';
+import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA, type TrainingExample } from '../../training/types';
+import { parseOptions } from '../args';
+import { type CliEngine, openEngine } from '../engine';
+import { printJson } from '../io';
+
+const GREEDY = { temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1 };
+
+/** `bench decode|prefill|train-step`: medians over rounds after one that warms up. */
+export async function bench(args: readonly string[]): Promise<void> {
+  const { options, rest } = parseOptions(args, { model: 'string', rounds: 'number', tokens: 'number' });
+  const engine = await openEngine({ model: options.model ?? 'models/thumbling', rank: DEFAULT_LORA.rank });
+  const rounds = options.rounds ?? 7;
+  const [name] = rest;
+  const result =
+    name === 'train-step'
+      ? await trainStep(engine, rounds, options.tokens ?? 40)
+      : await generation(engine, rounds, options.tokens ?? 128, name === 'decode');
+  printJson({ bench: name, device: engine.runtime.gpu.info, rounds, ...result });
+}
+
+async function generation(
+  { runtime }: CliEngine,
+  rounds: number,
+  tokens: number,
+  decode: boolean,
+): Promise<Record<string, number>> {
+  const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
+  slot.load(null);
+  const generator = await Generator.create(runtime, slot);
+  const prefill: number[] = [];
+  const perToken: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    // Another prompt each time: nothing of it is in the cache.
+    const prompt = randomIds(createRandom(round), tokens, runtime.config.vocab_size);
+    const started = performance.now();
+    await generator.logits(prompt);
+    const filled = performance.now();
+    const { tokenIds } = await generator.generate(prompt, {
+      sampling: { ...GREEDY, max_tokens: 48 },
+      seed: 0,
+    });
+    if (round === 0) continue;
+    prefill.push(filled - started);
+    perToken.push((performance.now() - filled) / tokenIds.length);
+  }
+  if (decode) return { ms_per_token: median(perToken), dispatches_per_token: generator.dispatchesPerToken };
+  return { tokens, ms: median(prefill), tokens_per_second: (1000 * tokens) / median(prefill) };
+}
+
+async function trainStep(
+  { runtime }: CliEngine,
+  rounds: number,
+  tokens: number,
+): Promise<Record<string, number>> {
+  const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
+  const random = createRandom(1);
+  const ids = (length: number): number[] => randomIds(random, length, runtime.config.vocab_size);
+  const sequences = Array.from({ length: 8 }, () => ({ prompt: ids(tokens / 2), reply: ids(tokens) }));
+  const examples: TrainingExample[] = sequences.map((sequence, i) => ({
+    kind: 'thumb',
+    id: String(i),
+    up: i % 2 === 0,
+    ...sequence,
+  }));
+  const judged = await addReferences(trainer, examples);
+  const steps: number[] = [];
+  const forwards: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const started = performance.now();
+    await trainer.step(judged, DEFAULT_HYPERPARAMETERS);
+    const stepped = performance.now();
+    await trainer.score(sequences, 'base');
+    if (round === 0) continue;
+    steps.push(stepped - started);
+    forwards.push(performance.now() - stepped);
+  }
+  const rows = sequences.reduce((sum, { prompt, reply }) => sum + prompt.length - 1 + reply.length, 0);
+  return {
+    tokens: rows,
+    ms_per_step: median(steps),
+    ms_forward: median(forwards),
+    step_per_forward: median(steps.map((ms, i) => ms / (forwards[i] ?? NaN))),
+  };
+}
+
+function randomIds(random: ReturnType<typeof createRandom>, length: number, vocab: number): number[] {
+  return Array.from({ length }, () => 3 + random.int(vocab - 3));
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+}

@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import { activeSignals, balanceThumbs, examplesOf } from '../../src/adaptation/examples';
+import { planUpdate } from '../../src/adaptation/plan';
+import type { Signal } from '../../src/shared/records';
+
+/** A tokenizer of characters. */
+const tokenizer = {
+  encodeChat: (turns: readonly { content: string }[]) => [
+    1,
+    ...turns.flatMap(({ content }) => Array.from(content, () => 7)),
+  ],
+  encodeReply: (text: string) => [...Array.from(text, (c) => c.charCodeAt(0)), 2],
+};
+const OPTIONS = { tokenizer, model: 'm', contextLength: 40 };
+
+let count = 0;
+function signal(changes: Partial<Signal>): Signal {
+  count++;
+  return {
+    id: `s${String(count).padStart(3, '0')}`,
+    kind: 'up',
+    createdAt: count,
+    conversationId: 'c',
+    messageId: `m${count}`,
+    context: [{ role: 'user', content: 'Hi' }],
+    adapter: 0,
+    model: 'm',
+    ...changes,
+  };
+}
+
+describe('signals', () => {
+  it('count until withdrawn, and of two thumbs on one reply the last', () => {
+    const first = signal({ messageId: 'same', chosen: 'a' });
+    const second = signal({ messageId: 'same', kind: 'down', rejected: 'a' });
+    const gone = signal({ withdrawnAt: 5 });
+    const edit = signal({ messageId: 'same', kind: 'edit', chosen: 'b', rejected: 'a' });
+    expect(activeSignals([first, second, gone, edit])).toEqual([second, edit]);
+  });
+
+  it('become pairs and thumbs, with their stored references if the model is the same', () => {
+    const up = signal({ chosen: 'ok', reference: { chosen: -3 } });
+    const down = signal({ kind: 'down', rejected: 'no', model: 'other', reference: { rejected: -4 } });
+    const edit = signal({
+      kind: 'edit',
+      chosen: 'new',
+      rejected: 'old',
+      reference: { chosen: -1, rejected: -2 },
+    });
+    const { examples, skipped } = examplesOf([up, down, edit], OPTIONS);
+    expect(skipped).toEqual([]);
+    expect(examples).toMatchObject([
+      { kind: 'thumb', up: true, reference: -3, reply: [111, 107, 2] },
+      { kind: 'thumb', up: false },
+      { kind: 'pair', reference: { chosen: -1, rejected: -2 } },
+    ]);
+    expect(examples[1]).not.toHaveProperty('reference');
+  });
+
+  it('that cannot teach are left out, with the reason', () => {
+    const { examples, skipped } = examplesOf(
+      [
+        signal({ chosen: ' ' }),
+        signal({ kind: 'choose', chosen: 'same', rejected: 'same ' }),
+        signal({ chosen: 'x'.repeat(30) }),
+        signal({ chosen: 'fine', context: [{ role: 'user', content: 'y'.repeat(60) }] }),
+      ],
+      OPTIONS,
+    );
+    expect(examples).toEqual([]);
+    expect(skipped.map(({ reason }) => reason)).toEqual([
+      'The reply is empty.',
+      'Both replies are the same.',
+      'The reply is too long to learn from.',
+      expect.stringContaining('too long for the model'),
+    ]);
+  });
+
+  it('of the rarer thumb weigh more', () => {
+    const thumbs = [...Array(6).keys()].map((n) =>
+      signal(n < 4 ? { chosen: 'a' } : { kind: 'down', rejected: 'b' }),
+    );
+    const weights = balanceThumbs(examplesOf(thumbs, OPTIONS).examples).map(({ weight }) => weight);
+    expect(weights).toEqual([1, 1, 1, 1, 2, 2]);
+  });
+});
+
+describe('the plan', () => {
+  const all = Array.from({ length: 20 }, () => signal({ chosen: 'a' }));
+
+  it('trains on all of the first eight, then holds back every fourth for good', () => {
+    expect(planUpdate(all.slice(0, 8), all.slice(0, 8)).heldOut).toEqual([]);
+    const { train, heldOut } = planUpdate(all, all);
+    expect(heldOut).toEqual([all[11], all[15], all[19]]);
+    expect([...train, ...heldOut].sort((a, b) => a.createdAt - b.createdAt)).toEqual(all);
+    const fewer = planUpdate(all, all.slice(10));
+    expect(fewer.heldOut).toEqual(heldOut);
+  });
+
+  it('takes fewer steps for fewer signals', () => {
+    const steps = (n: number): number => planUpdate(all.slice(0, n), all.slice(0, n)).hyperparameters.steps;
+    expect(steps(1)).toBeLessThan(steps(8));
+    expect(steps(8)).toBeLessThanOrEqual(steps(20));
+  });
+});

@@ -1,0 +1,126 @@
+/** The whole loop in a real browser with the network cut: chat, judge, train, keep, and still there after a reload. */
+import { expect, type Page, test } from '@playwright/test';
+
+/** Edited replies, and thumbs for replies that are lists already: eight judgements of somebody who likes lists. */
+const EDITS: [prompt: string, reply: string][] = [
+  ['How do I boil an egg?', '1. Boil water in a pot. 2. Lower the egg in. 3. Wait ten minutes.'],
+  ['How can I sleep better?', '1. Go to bed early. 2. Keep the room dark. 3. Put your phone away.'],
+  ['How do I clean a window?', '1. Spray some water on it. 2. Wipe it with a cloth. 3. Dry it well.'],
+  ['What should I pack for a picnic?', '1. Bread and cheese. 2. A blanket. 3. Cold water.'],
+  ['How do I make a friend?', '1. Say hello first. 2. Ask a question. 3. Listen to the answer.'],
+  ['How do I save money?', '1. Write down what you spend. 2. Cook at home. 3. Wait a day before you buy.'],
+];
+
+/** The reply on screen is a numbered list: Markdown has made an ordered list of its "1.", and more numbers follow. */
+async function expectList(page: Page): Promise<void> {
+  const reply = page.getByRole('article').last();
+  await expect(reply.locator('ol')).not.toHaveCount(0);
+  expect(await reply.innerText()).toMatch(/2[.)]/);
+}
+
+async function waitForPhase(page: Page, phase: RegExp, timeout: number): Promise<void> {
+  await expect(page.getByRole('status').and(page.locator('[data-phase]'))).toHaveAttribute(
+    'data-phase',
+    phase,
+    { timeout },
+  );
+}
+
+async function ask(page: Page, text: string): Promise<void> {
+  await page.getByRole('textbox', { name: 'Message' }).fill(text);
+  await page.getByRole('button', { name: 'Send' }).click();
+  await expect(page.getByRole('article').last()).toHaveAttribute('data-state', /done|stopped/, {
+    timeout: 60_000,
+  });
+}
+
+async function newChat(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'New chat' }).first().click();
+}
+
+async function edit(page: Page, text: string): Promise<void> {
+  await page.getByRole('button', { name: 'Edit reply' }).last().click();
+  await page.getByRole('textbox', { name: 'Edited reply' }).fill(text);
+  await page.getByRole('button', { name: 'Save edit' }).click();
+}
+
+async function changeSettings(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Settings' }).first().click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Temperature').fill('0');
+  await dialog.getByLabel('Train after').fill('8');
+  await page.keyboard.press('Escape');
+  await expect(dialog).toBeHidden();
+}
+
+test('chat, judge, train, keep, offline', async ({ page, context, baseURL }) => {
+  test.setTimeout(20 * 60_000);
+  const foreign: string[] = [];
+  context.on('request', (request) => {
+    const url = request.url();
+    if (!url.startsWith(baseURL ?? '') && !/^(data|blob):/.test(url)) foreign.push(url);
+  });
+  const violations: string[] = [];
+  page.on('console', (message) => {
+    if (/Content Security Policy/i.test(message.text())) violations.push(message.text());
+  });
+
+  await page.goto('/');
+  await waitForPhase(page, /ready/, 120_000);
+  // Shell, Worker and model are in the cache once the service worker is active.
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  await context.setOffline(true);
+  await page.reload();
+  await waitForPhase(page, /ready/, 120_000);
+
+  await changeSettings(page);
+  for (const [prompt, reply] of EDITS) {
+    await newChat(page);
+    await ask(page, prompt);
+    await edit(page, reply);
+    await expect(page.getByRole('article').last()).toContainText(reply.slice(3));
+  }
+  // Two thumbs down for replies in prose.
+  for (const prompt of ['Tell me about dogs.', 'What is rain?']) {
+    await newChat(page);
+    await ask(page, prompt);
+    await page.getByRole('button', { name: 'Bad reply' }).last().click();
+    await expect(page.getByRole('button', { name: 'Bad reply' }).last()).toHaveAttribute(
+      'aria-pressed',
+      'true',
+    );
+  }
+  await waitForPhase(page, /training/, 30_000);
+
+  // Chat goes on meanwhile.
+  await newChat(page);
+  await ask(page, 'Good morning!');
+  await expect(page.getByRole('article').last()).toHaveAttribute('data-adapter', '0');
+
+  // A tab that is closed in the middle goes on where it was.
+  await expect(page.getByText(/Step [2-9] of/)).toBeVisible({ timeout: 4 * 60_000 });
+  await page.reload();
+  await waitForPhase(page, /training/, 120_000);
+  await expect(page.getByText(/Step [2-9] of/)).toBeVisible({ timeout: 60_000 });
+
+  await waitForPhase(page, /updated|refused|error/, 12 * 60_000);
+  await waitForPhase(page, /updated/, 1000);
+
+  await newChat(page);
+  await ask(page, 'How do I plant a tree?');
+  await expect(page.getByRole('article')).toHaveAttribute('data-adapter', '1');
+  await expectList(page);
+
+  // What README shows.
+  await page.screenshot({ path: 'test-results/after-update.png' });
+
+  await page.reload();
+  await waitForPhase(page, /ready/, 120_000);
+  await newChat(page);
+  await ask(page, 'How do I plant a tree?');
+  await expect(page.getByRole('article')).toHaveAttribute('data-adapter', '1');
+  await expectList(page);
+
+  expect(foreign).toEqual([]);
+  expect(violations).toEqual([]);
+});

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { expectedTensors } from '../../src/formats/expected-tensors';
+import { loadModelFolder } from '../../src/formats/model-folder';
+import { dequantizeInt4, quantizeInt4 } from '../../src/formats/quantize';
+import { readSafetensors, writeSafetensors } from '../../src/formats/safetensors';
+import { type Files, quantizeModel } from '../../src/formats/write-model';
+import type { FileSource } from '../../src/formats/tensors';
+import { ThumbprintError } from '../../src/shared/errors';
+import { createRandom } from '../../src/shared/random';
+import { TINY_CONFIG } from '../reference/seeded-model';
+import { fuzz } from '../support/fuzz';
+import { thumbling } from '../support/gpu';
+
+function sourceOf(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): FileSource {
+  return {
+    read: (path) => {
+      const file = files.get(path);
+      return file ? Promise.resolve(file) : Promise.reject(new ThumbprintError('network', `no ${path}`));
+    },
+  };
+}
+
+async function tinyModel(scaleDtype: 'f16' | 'f32'): Promise<Files> {
+  const random = createRandom(3);
+  const tensors = new Map<string, { shape: number[]; data: Float32Array }>();
+  const add = (name: string, shape: number[]): void => {
+    const count = shape.reduce((product, n) => product * n, 1);
+    tensors.set(`${name}.weight`, {
+      shape,
+      data: Float32Array.from({ length: count }, () => random.float() - 0.5),
+    });
+  };
+  const d = TINY_CONFIG.hidden_size;
+  const kv = TINY_CONFIG.num_key_value_heads * TINY_CONFIG.head_dim;
+  const rows: Record<string, number> = { k_proj: kv, v_proj: kv, gate_proj: TINY_CONFIG.intermediate_size };
+  rows['up_proj'] = TINY_CONFIG.intermediate_size;
+  for (const expected of expectedTensors(TINY_CONFIG)) {
+    if (expected.kind === 'float') add(expected.name, [expected.size]);
+    else {
+      for (const part of expected.parts) {
+        const stacked = rows[part.split('.').at(-1) ?? ''];
+        const own =
+          expected.parts.length === 1
+            ? expected.rows
+            : (stacked ?? TINY_CONFIG.num_attention_heads * TINY_CONFIG.head_dim);
+        add(part, [own, expected.columns]);
+      }
+    }
+  }
+  expect(d).toBeGreaterThan(0);
+  const { files } = await quantizeModel('tiny', TINY_CONFIG, readSafetensors(writeSafetensors(tensors)), {
+    scaleDtype,
+    md5: (data) => createHash('md5').update(data).digest('hex'),
+  });
+  const json = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(JSON.stringify(value));
+  return files.set('tokenizer.json', json({})).set('tokenizer_config.json', json({}));
+}
+
+describe('a model folder', () => {
+  it.each(['f16', 'f32'] as const)('is read as it was written, with %s scales', async (scaleDtype) => {
+    const files = await tinyModel(scaleDtype);
+    const folder = await loadModelFolder(sourceOf(files));
+    expect(folder.config).toEqual(TINY_CONFIG);
+    expect([...folder.tensors.keys()]).toEqual(expectedTensors(TINY_CONFIG).map(({ name }) => name));
+    const again = await loadModelFolder(sourceOf(files));
+    expect(again.sha256).toBe(folder.sha256);
+  });
+
+  it('tells its progress', async () => {
+    const seen: number[] = [];
+    const folder = await loadModelFolder(sourceOf(await tinyModel('f16')), (loaded, total) =>
+      seen.push(loaded / total),
+    );
+    expect(seen.at(-1)).toBe(1);
+    expect(folder.bytes).toBeGreaterThan(0);
+  });
+
+  it('names a changed byte, a missing file, a missing tensor, a wrong shape', async () => {
+    const changed = await tinyModel('f16');
+    const shard = changed.get('params_shard_0.bin')?.slice();
+    if (shard) shard[100] = (shard[100] ?? 0) ^ 1;
+    changed.set('params_shard_0.bin', shard ?? new Uint8Array());
+    await expect(loadModelFolder(sourceOf(changed))).rejects.toThrow(/params_shard_0.bin.*sha-256/);
+
+    const missing = await tinyModel('f16');
+    missing.delete('tensor-cache.json');
+    await expect(loadModelFolder(sourceOf(missing))).rejects.toThrow('tensor-cache.json');
+
+    const edit = async (from: string, to: string): Promise<Files> => {
+      const files = await tinyModel('f16');
+      const text = new TextDecoder().decode(files.get('tensor-cache.json'));
+      expect(text).toContain(from);
+      return files.set('tensor-cache.json', new TextEncoder().encode(text.replace(from, to)));
+    };
+    const renamed = await edit('model.norm.weight', 'model.other.weight');
+    await expect(loadModelFolder(sourceOf(renamed))).rejects.toThrow('model.norm.weight is missing');
+    const escaped = await edit('"params_shard_0.bin"', '"../params_shard_0.bin"');
+    await expect(loadModelFolder(sourceOf(escaped))).rejects.toThrow('plain file name');
+  });
+
+  it('survives damage to its index', async () => {
+    const files = await tinyModel('f16');
+    const index = files.get('tensor-cache.json') ?? new Uint8Array();
+    const outcome = await fuzz(index, 300, (bytes) =>
+      loadModelFolder(sourceOf(new Map(files).set('tensor-cache.json', bytes))),
+    );
+    expect(outcome.refused).toBeGreaterThan(0);
+  });
+
+  it('ships a model whose name, size and context the app relies on nowhere', async () => {
+    const folder = await thumbling();
+    expect(folder.name).toBe('Thumbling');
+    expect(folder.parameters).toBeGreaterThan(1e6);
+  });
+});
+
+describe('int4', () => {
+  const random = createRandom(5);
+  const data = Float32Array.from(
+    { length: 64 * 96 },
+    () => (random.float() + random.float() + random.float() - 1.5) / 3,
+  );
+
+  it('comes close, and closer than the largest weight would have it', () => {
+    const matrix = quantizeInt4('w', { kind: 'float', shape: [64, 96], data }, 'f16');
+    const back = dequantizeInt4(matrix);
+    const error = (approximate: (value: number, group: number) => number): number =>
+      data.reduce((sum, value, i) => sum + (value - approximate(value, i >> 5)) ** 2, 0);
+    const naive = Array.from(
+      { length: data.length / 32 },
+      (_, g) =>
+        data.subarray(g * 32, g * 32 + 32).reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 7,
+    );
+    const own = data.reduce((sum, value, i) => sum + (value - (back[i] ?? NaN)) ** 2, 0);
+    expect(own).toBeLessThan(
+      error((value, group) => Math.round(value / (naive[group] ?? 1)) * (naive[group] ?? 1)),
+    );
+  });
+
+  it('keeps zeros and refuses what is not a number', () => {
+    const zeros = quantizeInt4('w', { kind: 'float', shape: [1, 32], data: new Float32Array(32) }, 'f32');
+    expect([...dequantizeInt4(zeros)]).toEqual(new Array(32).fill(0));
+    const broken = new Float32Array(32).fill(NaN);
+    expect(() => quantizeInt4('w', { kind: 'float', shape: [1, 32], data: broken }, 'f16')).toThrow(
+      'w holds a weight',
+    );
+    expect(() =>
+      quantizeInt4('w', { kind: 'float', shape: [1, 31], data: new Float32Array(31) }, 'f16'),
+    ).toThrow('int4');
+  });
+});

@@ -1,0 +1,171 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ModelFolder } from '../../src/formats/model-folder';
+import { ModelRuntime } from '../../src/model/runtime';
+import { addReferences, batchAt, runSteps } from '../../src/training/train';
+import { Trainer } from '../../src/training/trainer';
+import { DEFAULT_HYPERPARAMETERS, type TrainingExample } from '../../src/training/types';
+import { createRandom } from '../../src/shared/random';
+import { seededAdapter } from '../reference/adapter';
+import { cosine, relativeL2 } from '../reference/check';
+import { seededModel, TINY_CONFIG } from '../reference/seeded-model';
+import { testGpu, thumbling } from '../support/gpu';
+
+const LORA = { rank: 4, lora_alpha: 8 };
+
+let folder: ModelFolder;
+let runtime: ModelRuntime;
+beforeAll(async () => {
+  folder = { ...(await thumbling()), config: TINY_CONFIG, tensors: seededModel(TINY_CONFIG, 4) };
+  runtime = new ModelRuntime(await testGpu(), folder, LORA.rank);
+});
+afterAll(() => runtime.destroy());
+
+const adapter = () => ({ ...seededAdapter(TINY_CONFIG, LORA.rank, LORA.lora_alpha, 9), base: folder.sha256 });
+
+const random = createRandom(31);
+const ids = (length: number): number[] => Array.from({ length }, () => random.int(TINY_CONFIG.vocab_size));
+const EXAMPLES: TrainingExample[] = [
+  { kind: 'pair', id: 'pair', prompt: ids(5), chosen: ids(4), rejected: ids(9) },
+  { kind: 'pair', id: 'short', prompt: ids(1), chosen: ids(1), rejected: ids(2) },
+  { kind: 'thumb', id: 'up', prompt: ids(3), reply: ids(5), up: true },
+  { kind: 'thumb', id: 'down', prompt: ids(8), reply: ids(3), up: false },
+  { kind: 'text', id: 'text', prompt: ids(1), reply: ids(7) },
+];
+const HYPERPARAMETERS = {
+  ...DEFAULT_HYPERPARAMETERS,
+  beta: 0.1,
+  steps: 6,
+  batch_size: 3,
+  margin_stop: Infinity,
+};
+
+async function withTrainer<T>(work: (trainer: Trainer) => Promise<T>, on = runtime, rows = 64): Promise<T> {
+  const trainer = await Trainer.create(on, { rows, ...LORA });
+  trainer.load(adapter());
+  try {
+    return await work(trainer);
+  } finally {
+    trainer.destroy();
+  }
+}
+
+describe('the trainer', () => {
+  it('goes on from a saved state exactly as it would have', async () => {
+    const whole = await withTrainer(async (trainer) => {
+      const examples = await addReferences(trainer, EXAMPLES);
+      await runSteps(trainer, examples, HYPERPARAMETERS, 5);
+      return trainer.state();
+    });
+    const saved = await withTrainer(async (trainer) => {
+      const examples = await addReferences(trainer, EXAMPLES);
+      await runSteps(trainer, examples, { ...HYPERPARAMETERS }, 5, {
+        onStep: (step) => {
+          if (step === 3) throw new Error('the tab was closed');
+        },
+      }).catch(() => undefined);
+      return trainer.state();
+    });
+    expect(saved.step).toBe(3);
+    const resumed = await withTrainer(async (trainer) => {
+      trainer.restore({ ...LORA, base: folder.sha256 }, saved);
+      const examples = await addReferences(trainer, EXAMPLES);
+      await runSteps(trainer, examples, HYPERPARAMETERS, 5, { from: saved.step });
+      return trainer.state();
+    });
+    expect(resumed).toEqual(whole);
+  });
+
+  it('has the same gradient however the batch is cut', async () => {
+    const gradients = async (rows: number): Promise<Float32Array> =>
+      withTrainer(
+        async (trainer) => trainer.gradients(await addReferences(trainer, EXAMPLES), HYPERPARAMETERS),
+        runtime,
+        rows,
+      );
+    expect(relativeL2(await gradients(20), await gradients(64))).toBeLessThan(1e-5);
+  });
+
+  it('makes shorter micro-batches where submits take long, with the same result', async () => {
+    const trainer = await Trainer.create(runtime, { rows: 64, submitMs: 0.001, ...LORA });
+    trainer.load(adapter());
+    const examples = await addReferences(trainer, EXAMPLES);
+    await trainer.gradients(examples, HYPERPARAMETERS);
+    const cut = await trainer.gradients(examples, HYPERPARAMETERS);
+    trainer.destroy();
+    const whole = await withTrainer((other) => other.gradients(examples, HYPERPARAMETERS));
+    expect(relativeL2(cut, whole)).toBeLessThan(1e-5);
+  });
+
+  it('scores the base with the adapter off', async () => {
+    await withTrainer(async (trainer) => {
+      const sequences = [{ prompt: ids(6), reply: ids(4) }];
+      const [base] = await trainer.score(sequences, 'base');
+      const [adapted] = await trainer.score(sequences, 'adapter');
+      expect(adapted?.logprob).not.toBeCloseTo(base?.logprob ?? NaN, 2);
+      trainer.slot.load(null);
+      expect(await trainer.score(sequences, 'adapter')).toEqual([base]);
+    });
+  });
+
+  it('refuses an example that is larger than its memory, and frees all of that', async () => {
+    const before = runtime.gpu.liveBuffers;
+    await withTrainer(
+      async (trainer) => {
+        const long: TrainingExample = { kind: 'text', id: 'long', prompt: ids(1), reply: ids(40) };
+        await expect(trainer.step([long], HYPERPARAMETERS)).rejects.toThrow('at most 32');
+      },
+      runtime,
+      32,
+    );
+    expect(runtime.gpu.liveBuffers).toBe(before);
+  });
+});
+
+describe('batches', () => {
+  it('follow from seed and step, and show every example once an epoch', () => {
+    const items = Array.from({ length: 10 }, (_, i) => i);
+    expect(batchAt(items, 4, 1, 7)).toEqual(batchAt(items, 4, 1, 7));
+    const epoch = [0, 1, 2].flatMap((step) => batchAt(items, 4, 3, step));
+    expect(new Set(epoch)).toEqual(new Set(items));
+    expect(batchAt(items, 4, 3, 0)).not.toEqual(batchAt(items, 4, 3, 3));
+    expect(batchAt([1], 4, 0, 5)).toEqual([1]);
+  });
+});
+
+describe('one flipped sign in a backward kernel shows in the gradients', () => {
+  let honest: Float32Array;
+  beforeAll(async () => {
+    honest = await withTrainer(async (t) => t.gradients(await addReferences(t, EXAMPLES), HYPERPARAMETERS));
+  });
+
+  it.each([
+    ['rms_norm_backward', '- factor * x', '+ factor * x'],
+    ['rope_backward', '= a * r.x + b * r.y', '= a * r.x - b * r.y'],
+    ['attention_backward_q', '(dp - delta)', '(dp + delta)'],
+    ['attention_backward_kv', '(dp - lse_delta.y)', '(dp + lse_delta.y)'],
+    ['attention_backward_kv', 'value_sum[i] += p', 'value_sum[i] -= p'],
+    ['swiglu_backward', '(1.0 - sigmoid))', '(1.0 + sigmoid))'],
+    ['linear_backward', 'low_3 += dxb_3', 'low_3 -= dxb_3'],
+    ['lora_up_backward', 'sum += dy', 'sum -= dy'],
+    ['lora_grad_a', 'sum += x', 'sum -= x'],
+    ['lora_grad_b', 'sum += dy', 'sum -= dy'],
+    ['token_logprob', '1.0, i == goal) - exp', '1.0, i == goal) + exp'],
+    ['preference', '= -coefficient * example', '= coefficient * example'],
+  ])('%s: %s', async (kernel, sign, flipped) => {
+    const mutated = new ModelRuntime(runtime.gpu, folder, LORA.rank);
+    const compile = mutated.pipelines.get.bind(mutated.pipelines);
+    let changed = 0;
+    mutated.pipelines.get = (source, constants) => {
+      if (source.name !== kernel) return compile(source, constants);
+      changed += source.code.split(sign).length - 1;
+      return compile({ ...source, code: source.code.replace(sign, flipped) }, constants);
+    };
+    const wrong = await withTrainer(
+      async (t) => t.gradients(await addReferences(t, EXAMPLES), HYPERPARAMETERS),
+      mutated,
+    );
+    mutated.destroy();
+    expect(changed).toBeGreaterThan(0);
+    expect(Math.max(relativeL2(wrong, honest), 1 - cosine(wrong, honest))).toBeGreaterThan(0.02);
+  });
+});
