@@ -18,7 +18,8 @@ export default defineConfig({
   reporter: 'list',
   use: {
     baseURL: `http://localhost:${PORT}`,
-    trace: 'retain-on-failure',
+    // Traces take pictures all the time, which the software device pays for with training.
+    trace: 'off',
     channel: software ? undefined : 'chromium',
     launchOptions: software
       ? {
