@@ -3,6 +3,8 @@ import type { AnswerOf, Command, CommandEnvelope, EngineEvent, WorkerMessage } f
 import { ThumbprintError, fromPlainError } from '../shared/errors';
 
 export interface EngineClient {
+  /** False once the Worker has broken down or was disposed of: every request rejects from then on. */
+  readonly alive: boolean;
   /**
    * Sends a command and waits for its answer.
    *
@@ -80,6 +82,9 @@ export function createEngineClient(worker: Worker, onEvent: (event: EngineEvent)
   worker.addEventListener('messageerror', onMessageError);
 
   return {
+    get alive() {
+      return ended === null;
+    },
     request<T extends Command>(command: T) {
       return new Promise<AnswerOf<T['type']>>((resolve, reject) => {
         if (ended !== null) {

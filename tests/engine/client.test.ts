@@ -69,7 +69,9 @@ test('events are passed on in order and answer nothing', () => {
 test('a Worker that breaks down rejects open and later requests, and says so once', async () => {
   const { line, events, client } = connect();
   const open = client.request({ type: 'start' });
+  expect(client.alive).toBe(true);
   line.breakDown('boom');
+  expect(client.alive).toBe(false);
   line.breakDown('boom again');
   await expect(open).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('boom') });
   await expect(client.request({ type: 'stop' })).rejects.toMatchObject({ code: 'internal' });

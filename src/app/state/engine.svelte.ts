@@ -126,8 +126,8 @@ export class EngineState {
         this.snapshot = event.snapshot;
         break;
       case 'error':
-        if (event.error.code === 'device-lost' || event.error.code === 'internal')
-          this.#breakDown(event.error);
+        // Other failures, a failed update among them, leave the engine usable.
+        if (event.error.code === 'device-lost' || this.#client?.alive === false) this.#breakDown(event.error);
         else this.failure = event.error;
         break;
       case 'conversation':

@@ -61,7 +61,7 @@ export function markdown(
   const seeds = new Set(rows.map((row) => row.seed)).size;
   return `# What K signals of a simulated user do
 
-Written by \`${command}\` on ${device}: the int4 model, trained by the WGSL kernels. Means over ${seeds} seeds; in
+Written by \`${command}\` on ${device}: the int4 model, trained by the WGSL kernels. Means over ${seeds} seed(s); in
 brackets the range, or the base model's figure. Accuracy: of all held-out pairs (the style's reply beside each other
 style's) the share that the implicit reward log π/π_ref orders as the user would; the base has 0.5 by construction.
 Lists and words: own greedy replies to all held-out prompts. Forgetting: bits per token on the 64 anchor texts.
