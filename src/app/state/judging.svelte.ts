@@ -32,8 +32,9 @@ export class Judging {
     const withdrawn = standing !== undefined && (standing.kind === 'down') === (kind === 'down');
     this.#pending = { messageId, kind: withdrawn ? null : kind };
     try {
-      if (standing !== undefined) await this.engine.request({ type: 'withdraw', signalId: standing.id });
-      if (!withdrawn) await this.engine.request({ type: 'signal', messageId, kind });
+      // The engine replaces what stood there before.
+      if (withdrawn) await this.engine.request({ type: 'withdraw', signalId: standing.id });
+      else await this.engine.request({ type: 'signal', messageId, kind });
       askForPersistence();
     } catch (error) {
       this.engine.report(error);
@@ -44,8 +45,6 @@ export class Judging {
 
   /** Gives the reply as the user would have liked it. True when it is stored. */
   async edit(messageId: string, text: string): Promise<boolean> {
-    const earlier = this.library.editOn(messageId);
-    if (earlier !== undefined && !(await this.withdraw(earlier.id))) return false;
     const stored = await this.engine.tell({ type: 'edit', messageId, text });
     if (stored) askForPersistence();
     return stored;

@@ -3,6 +3,7 @@ import {
   DEFAULT_SETTINGS,
   type AdapterSummary,
   type Conversation,
+  type Message,
   type Receipt,
   type Settings,
   type Signal,
@@ -53,17 +54,20 @@ export class Library {
 
   /** The thumb that stands on a reply: liking one of two counts as a thumb up. */
   thumbOn(messageId: string): Signal | undefined {
-    return this.#latest(messageId, (signal) => signal.kind !== 'edit');
-  }
-
-  /** The edit that stands on a reply. */
-  editOn(messageId: string): Signal | undefined {
-    return this.#latest(messageId, (signal) => signal.kind === 'edit');
-  }
-
-  #latest(messageId: string, matches: (signal: Signal) => boolean): Signal | undefined {
     return this.signalsNewestFirst.find(
-      (signal) => signal.messageId === messageId && isActive(signal) && matches(signal),
+      (signal) => signal.messageId === messageId && isActive(signal) && signal.kind !== 'edit',
+    );
+  }
+
+  /** The edit that made a message, which is a branch beside the reply that was edited. */
+  editBehind(message: Message, branches: readonly Message[]): Signal | undefined {
+    const others = new Set(branches.map(({ id }) => id).filter((id) => id !== message.id));
+    return this.signalsNewestFirst.find(
+      (signal) =>
+        signal.kind === 'edit' &&
+        isActive(signal) &&
+        others.has(signal.messageId) &&
+        signal.chosen === message.content,
     );
   }
 
