@@ -19,11 +19,13 @@ type Parsed<S extends OptionSpec> = {
 
 /**
  * Options of a command line.
- * @throws ThumbprintError `bad-input` naming the option.
+ * @param words most words without an option that the command takes.
+ * @throws ThumbprintError `bad-input` naming the option or the word.
  */
 export function parseOptions<const S extends OptionSpec>(
   args: readonly string[],
   spec: S,
+  words = Infinity,
 ): { options: Parsed<S>; rest: string[] } {
   const config = Object.fromEntries(
     Object.entries(spec).map(([name, kind]) => [
@@ -37,6 +39,9 @@ export function parseOptions<const S extends OptionSpec>(
   } catch (cause) {
     throw new ThumbprintError('bad-input', cause instanceof Error ? cause.message : String(cause), { cause });
   }
+  const surplus = parsed.positionals[words];
+  if (surplus !== undefined)
+    throw new ThumbprintError('bad-input', `${JSON.stringify(surplus)} belongs to no option.`);
   const options: Record<string, unknown> = {};
   for (const [name, kind] of Object.entries(spec)) {
     const value = parsed.values[name];
@@ -45,7 +50,7 @@ export function parseOptions<const S extends OptionSpec>(
     } else if (kind.startsWith('number')) {
       const number = Number(value);
       if (value === '' || !Number.isFinite(number)) {
-        throw new ThumbprintError('bad-input', `--${name} must be a number, not "${JSON.stringify(value)}".`);
+        throw new ThumbprintError('bad-input', `--${name} must be a number, not ${JSON.stringify(value)}.`);
       }
       options[name] = number;
     } else options[name] = value;

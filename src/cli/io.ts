@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { FileSource } from '../formats/tensors';
@@ -11,6 +11,16 @@ export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> 
   } catch (cause) {
     throw new ThumbprintError('bad-input', `${path} cannot be read: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** JSON of a file that a folder may do without. @returns undefined when there is none. */
+export async function readJsonIfThere(path: string): Promise<unknown> {
+  try {
+    await access(path);
+  } catch {
+    return undefined;
+  }
+  return readJson(path);
 }
 
 /** A model folder on disk. */
@@ -52,9 +62,14 @@ export async function readJsonLines<T extends v.GenericSchema>(
   return records;
 }
 
+/** Writes files into a folder, which is made. @throws ThumbprintError `bad-input` when it cannot be written. */
 export async function writeFiles(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const [name, data] of files) await writeFile(join(folder, name), data);
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const [name, data] of files) await writeFile(join(folder, name), data);
+  } catch (cause) {
+    throw new ThumbprintError('bad-input', `${folder} cannot be written: ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** The result of a command. */

@@ -13,7 +13,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
 /** Runs a command line. Answers the exit code: 0, 1 when the work failed, 2 when the input makes no sense. */
 export async function main(argv: readonly string[]): Promise<number> {
   const [name, ...args] = argv;
-  const load = name === undefined ? undefined : COMMANDS[name];
+  const load = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!load) {
     const complaint = name === undefined || name === '--help' ? '' : `There is no command ${name}.\n`;
     const commands = await Promise.all(

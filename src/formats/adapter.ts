@@ -14,6 +14,12 @@ const AdapterConfig = v.object({
   bias: v.optional(v.string(), 'none'),
   use_dora: v.optional(v.boolean(), false),
   use_rslora: v.optional(v.boolean(), false),
+  /** A pattern instead of a list says nothing that could be checked. */
+  target_modules: v.nullish(v.union([v.array(v.string()), v.string()])),
+  /** Only these layers are adapted. */
+  layers_to_transform: v.nullish(v.unknown()),
+  rank_pattern: v.nullish(v.record(v.string(), v.unknown())),
+  alpha_pattern: v.nullish(v.record(v.string(), v.unknown())),
   thumbprint_base_sha256: v.optional(v.string()),
 });
 
@@ -73,7 +79,10 @@ export function writeAdapter(adapter: AdapterWeights, config: ModelConfig, baseN
     tensors.set(`${name}.lora_A.weight`, { shape: [adapter.rank, projection.in], data: tensor.a });
     tensors.set(`${name}.lora_B.weight`, { shape: [projection.out, adapter.rank], data: tensor.b });
   }
-  const target_modules = linearShapes(config).flatMap((shape) => shape.parts.map((part) => part.name));
+  const paths = [...adapter.tensors.keys()];
+  const target_modules = linearShapes(config)
+    .flatMap((shape) => shape.parts.map((part) => part.name))
+    .filter((name) => paths.some((path) => path.endsWith(`.${name}`)));
   return {
     safetensors: writeSafetensors(tensors),
     adapterConfig: {
@@ -93,7 +102,8 @@ export function writeAdapter(adapter: AdapterWeights, config: ModelConfig, baseN
 }
 
 /**
- * Reads a PEFT adapter for this model. Modules it does not adapt become zero.
+ * Reads a PEFT adapter for this model. Modules it does not adapt become zero; one whose tensors are lost, by its
+ * `target_modules` or because the other half is there, is refused.
  * @param base sha-256 of the model; an adapter that names another is refused, one that names none is accepted.
  * @throws ThumbprintError `mismatch` that lists everything that does not fit, `bad-file` when it cannot be parsed.
  */
@@ -111,27 +121,23 @@ export function readAdapter(
       `adapter_config.json: ${v.getDotPath(issue) ?? ''}: ${issue.message}.`,
     );
   }
-  const { peft_type, r, lora_alpha, bias, use_dora, use_rslora, thumbprint_base_sha256 } = parsed.output;
-  const problems: string[] = [];
-  if (peft_type !== 'LORA') problems.push(`its type is ${peft_type}, not LORA`);
-  if (bias !== 'none') problems.push(`it trains biases (${bias})`);
-  if (use_dora) problems.push('it uses DoRA');
-  if (use_rslora) problems.push('it uses rank-stabilized scaling');
-  if (thumbprint_base_sha256 !== undefined && thumbprint_base_sha256 !== base) {
-    problems.push(
-      `it was trained on model ${thumbprint_base_sha256.slice(0, 12)}, this is ${base.slice(0, 12)}`,
-    );
-  }
+  const { r, lora_alpha } = parsed.output;
+  const problems = configProblems(parsed.output, base);
   const file = readSafetensors(safetensors, 'adapter_model.safetensors');
   const unknown = new Set(file.names);
   const tensors = new Map<string, LoraTensor>();
   for (const projection of projections(config)) {
+    const nameOf = (half: 'A' | 'B'): string => `${PREFIX}${projection.path}.lora_${half}.weight`;
+    const adapted =
+      isTarget(projection.path, parsed.output) ||
+      [nameOf('A'), nameOf('B')].some((name) => file.shapeOf(name) !== undefined);
     const take = (half: 'A' | 'B', shape: number[]): Float32Array<ArrayBuffer> => {
-      const name = `${PREFIX}${projection.path}.lora_${half}.weight`;
+      const name = nameOf(half);
       unknown.delete(name);
       const found = file.shapeOf(name);
       if (found?.join() === shape.join()) return file.read(name).data;
       if (found) problems.push(`${name} has shape [${found.join(', ')}] instead of [${shape.join(', ')}]`);
+      else if (adapted) problems.push(`${name} is missing`);
       return new Float32Array(shape.reduce((product, n) => product * n, 1));
     };
     const tensor = { a: take('A', [r, projection.in]), b: take('B', [projection.out, r]) };
@@ -145,4 +151,29 @@ export function readAdapter(
     throw new ThumbprintError('mismatch', `The adapter does not fit this model: ${problems.join('; ')}.`);
   }
   return { rank: r, lora_alpha, base, tensors };
+}
+
+type PeftConfig = v.InferOutput<typeof AdapterConfig>;
+
+/** What an adapter's config asks for that this engine would not compute. */
+function configProblems(config: PeftConfig, base: string): string[] {
+  const problems: string[] = [];
+  const { peft_type, bias, thumbprint_base_sha256: trainedOn } = config;
+  if (peft_type !== 'LORA') problems.push(`its type is ${peft_type}, not LORA`);
+  if (bias !== 'none') problems.push(`it trains biases (${bias})`);
+  if (config.use_dora) problems.push('it uses DoRA');
+  if (config.use_rslora) problems.push('it uses rank-stabilized scaling');
+  for (const pattern of ['rank_pattern', 'alpha_pattern'] as const) {
+    if (Object.keys(config[pattern] ?? {}).length > 0)
+      problems.push(`it has a ${pattern}, modules that differ in it are not supported`);
+  }
+  if (trainedOn !== undefined && trainedOn !== base)
+    problems.push(`it was trained on model ${trainedOn.slice(0, 12)}, this is ${base.slice(0, 12)}`);
+  return problems;
+}
+
+/** Whether the config says for certain that a module is adapted; PEFT matches whole ends of its path. */
+function isTarget(path: string, { target_modules, layers_to_transform }: PeftConfig): boolean {
+  if (!Array.isArray(target_modules) || (layers_to_transform ?? null) !== null) return false;
+  return target_modules.some((target) => path === target || path.endsWith(`.${target}`));
 }

@@ -40,11 +40,15 @@ const HubConfig = v.object({
   head_dim: v.optional(multipleOf32),
   max_position_embeddings: size,
   rope_scaling: v.optional(v.nullable(v.unknown())),
+  attention_bias: v.optional(v.boolean(), false),
+  mlp_bias: v.optional(v.boolean(), false),
+  hidden_act: v.optional(v.string(), 'silu'),
   eos_token_id: v.optional(v.nullable(v.union([v.number(), v.array(v.number())]))),
 });
 
 /** The model of a `mlc-chat-config.json`. @throws ThumbprintError `bad-file` or `unsupported`. */
 export function readMlcConfig(json: unknown): { name: string; config: ModelConfig } {
+  checkFamily(json, 'mlc-chat-config.json');
   const file = parse(MlcConfig, json, 'mlc-chat-config.json');
   const config = {
     ...file.model_config,
@@ -55,19 +59,33 @@ export function readMlcConfig(json: unknown): { name: string; config: ModelConfi
   return { name: file.conv_template.name, config: checked(config) };
 }
 
-/** The model of the hub's `config.json` and `generation_config.json`. */
+/**
+ * The model of the hub's `config.json` and `generation_config.json`.
+ * @throws ThumbprintError `bad-file` or `unsupported`.
+ */
 export function readHubConfig(json: unknown, generation: unknown): ModelConfig {
+  checkFamily(json, 'config.json');
   const file = parse(HubConfig, json, 'config.json');
-  if (file.rope_scaling) throw new ThumbprintError('unsupported', 'config.json asks for rope_scaling.');
+  const { max_position_embeddings, rope_scaling, attention_bias, mlp_bias, hidden_act, ...rest } = file;
+  const asked = [
+    rope_scaling ? 'rope_scaling' : '',
+    attention_bias ? 'attention_bias' : '',
+    mlp_bias ? 'mlp_bias' : '',
+    hidden_act === 'silu' ? '' : `the activation ${hidden_act}`,
+  ].filter((feature) => feature !== '');
+  if (asked.length > 0) {
+    throw new ThumbprintError('unsupported', `config.json asks for ${asked.join(', ')}: not supported.`);
+  }
   const { eos_token_id } = parse(
     v.object({ eos_token_id: HubConfig.entries.eos_token_id }),
     generation,
     'generation_config.json',
   );
-  const { max_position_embeddings, rope_scaling: _, eos_token_id: eos, head_dim, ...shape } = file;
+  const { eos_token_id: eos, head_dim = rest.hidden_size / rest.num_attention_heads, ...shape } = rest;
+  parse(v.object({ head_dim: multipleOf32 }), { head_dim }, 'config.json');
   return checked({
     ...shape,
-    head_dim: head_dim ?? file.hidden_size / file.num_attention_heads,
+    head_dim,
     context_window_size: max_position_embeddings,
     stop_token_ids: [...new Set([eos ?? [], eos_token_id ?? []].flat())],
   });
@@ -92,13 +110,17 @@ export function writeMlcConfig(
   };
 }
 
+/** Asked first: another family's config has other fields, and to name those would help nobody. */
+function checkFamily(json: unknown, file: string): void {
+  const { model_type } = parse(v.object({ model_type: v.string() }), json, file);
+  if (SUPPORTED.includes(model_type)) return;
+  throw new ThumbprintError(
+    'unsupported',
+    `Models of type ${model_type} are not supported; these are: ${SUPPORTED.join(', ')}.`,
+  );
+}
+
 function checked(config: ModelConfig): ModelConfig {
-  if (!SUPPORTED.includes(config.model_type)) {
-    throw new ThumbprintError(
-      'unsupported',
-      `Models of type ${config.model_type} are not supported; these are: ${SUPPORTED.join(', ')}.`,
-    );
-  }
   if (config.num_attention_heads % config.num_key_value_heads !== 0) {
     throw new ThumbprintError('bad-file', 'num_attention_heads is not a multiple of num_key_value_heads.');
   }

@@ -72,7 +72,7 @@ export async function loadModelFolder(
   }
   const shards = cache.output.records;
   const bytes = shards.reduce((sum, shard) => sum + shard.nbytes, 0);
-  const raw = new Map<string, { record: TensorRecord; data: Uint8Array<ArrayBuffer> }>();
+  const raw = new Map<string, RawTensor>();
   const digests: string[] = [];
   let before = 0;
   for (const shard of shards) {
@@ -85,6 +85,7 @@ export async function loadModelFolder(
         throw bad(`${record.name} lies outside ${shard.dataPath}`);
       raw.set(record.name, {
         record,
+        file: shard.dataPath,
         data: data.subarray(record.byteOffset, record.byteOffset + record.nbytes),
       });
     }
@@ -135,44 +136,51 @@ async function checkShard(
   return digests;
 }
 
-type Raw = ReadonlyMap<string, { record: TensorRecord; data: Uint8Array<ArrayBuffer> }>;
+/** A tensor as it lies in a shard. */
+interface RawTensor {
+  record: TensorRecord;
+  /** The shard, for messages. */
+  file: string;
+  data: Uint8Array<ArrayBuffer>;
+}
+
+type Raw = ReadonlyMap<string, RawTensor>;
 
 /** The tensor, with shape and type as the model's config demands. */
 function assemble(expected: ExpectedTensor, raw: Raw): ModelTensor {
   if (expected.kind === 'float') {
-    const { record, data } = find(raw, `${expected.name}.weight`, [expected.size], ['float16', 'float32']);
-    return { kind: 'float', shape: [expected.size], data: floats(record, data) };
+    const found = find(raw, `${expected.name}.weight`, [expected.size], ['float16', 'float32']);
+    const data = floats(found.record, found.data);
+    if (!data.every(Number.isFinite))
+      throw bad(`${expected.name} in ${found.file} holds a weight that is not a finite number`);
+    return { kind: 'float', shape: [expected.size], data };
   }
   const { name, rows, columns } = expected;
   const weight = find(raw, `${name}.q_weight`, [rows, columns / 8], ['uint32']).data;
-  const { record, data } = find(raw, `${name}.q_scale`, [rows, columns / 32], ['float16', 'float32']);
+  const { record, file, data } = find(raw, `${name}.q_scale`, [rows, columns / 32], ['float16', 'float32']);
   const scale = record.dtype === 'float16' ? new Uint16Array(copyOf(data)) : new Float32Array(copyOf(data));
   const finite =
     scale instanceof Float32Array
       ? scale.every(Number.isFinite)
       : scale.every((bits) => (bits & 0x7c00) !== 0x7c00);
-  if (!finite) throw bad(`${name} has a scale that is not a finite number`);
+  if (!finite) throw bad(`${name} in ${file} has a scale that is not a finite number`);
   return { kind: 'int4', rows, columns, weight: new Uint32Array(copyOf(weight)), scale };
 }
 
 const BYTES_OF = { uint32: 4, float16: 2, float32: 4 } as const;
 
-function find(
-  raw: Raw,
-  name: string,
-  shape: number[],
-  dtypes: TensorRecord['dtype'][],
-): { record: TensorRecord; data: Uint8Array<ArrayBuffer> } {
+function find(raw: Raw, name: string, shape: number[], dtypes: TensorRecord['dtype'][]): RawTensor {
   const found = raw.get(name);
-  if (!found) throw bad(`${name} is missing`);
-  const { record } = found;
+  if (!found) throw bad(`${name} is missing in tensor-cache.json`);
+  const { record, file } = found;
+  const what = `${name} in ${file}`;
   if (record.shape.join() !== shape.join()) {
-    throw bad(`${name} has shape [${record.shape.join(', ')}] instead of [${shape.join(', ')}]`);
+    throw bad(`${what} has shape [${record.shape.join(', ')}] instead of [${shape.join(', ')}]`);
   }
   if (!dtypes.includes(record.dtype))
-    throw bad(`${name} is ${record.dtype} instead of ${dtypes.join(' or ')}`);
+    throw bad(`${what} is ${record.dtype} instead of ${dtypes.join(' or ')}`);
   const expected = shape.reduce((product, n) => product * n, BYTES_OF[record.dtype]);
-  if (record.nbytes !== expected) throw bad(`${name} has ${record.nbytes} bytes instead of ${expected}`);
+  if (record.nbytes !== expected) throw bad(`${what} has ${record.nbytes} bytes instead of ${expected}`);
   return found;
 }
 

@@ -9,7 +9,8 @@ const CANDIDATES = 24;
 /**
  * Quantizes W[rows, columns] to int4 in groups of 32 along a row, w ≈ (q − 7)·scale with q in 0 … 14, choosing each
  * group's scale so that the squared error is least.
- * @throws ThumbprintError `bad-file` for weights that are not finite, `unsupported` for a shape that groups do not fit.
+ * @throws ThumbprintError `bad-file` for weights that are not finite, `unsupported` for a shape that groups do not fit
+ *   or a scale that f16 does not hold.
  */
 export function quantizeInt4(name: string, tensor: FloatTensor, scaleDtype: 'f16' | 'f32'): Int4Matrix {
   const [rows = 0, columns = 0] = tensor.shape;
@@ -31,6 +32,12 @@ export function quantizeInt4(name: string, tensor: FloatTensor, scaleDtype: 'f16
       );
     }
     const s = bestScale(values, scaleDtype);
+    if (!Number.isFinite(s)) {
+      throw new ThumbprintError(
+        'unsupported',
+        `${name} holds weights too large for f16 scales; quantize it with --scale-dtype f32.`,
+      );
+    }
     scale[g] = scaleDtype === 'f16' ? floatToHalf(s) : s;
     for (let i = 0; i < GROUP; i++) {
       const word = g * 4 + (i >> 3);

@@ -78,7 +78,10 @@ function parseHeader(bytes: Uint8Array, file: string): Entries {
 
 function checkExtents(entries: Entries, size: number, file: string): void {
   let end = 0;
-  const sorted = [...entries].sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0]);
+  // By start and then by end: an empty tensor may lie where another begins.
+  const sorted = [...entries].sort(
+    ([, { data_offsets: a }], [, { data_offsets: b }]) => a[0] - b[0] || a[1] - b[1],
+  );
   for (const [name, { shape, dtype, data_offsets }] of sorted) {
     const [from, to] = data_offsets;
     if (from < end || to < from || to > size)

@@ -49,7 +49,7 @@ export async function quantizeModel(
     const own = squaredError(stacked.data, dequantizeInt4(matrix));
     error += own.error;
     power += own.power;
-    const relative = Math.sqrt(own.error / own.power);
+    const relative = relativeError(own.error, own.power);
     if (relative > worst.relative_rms_error) worst = { name: expected.name, relative_rms_error: relative };
   }
   const files = await layOut(tensors, options.md5);
@@ -59,7 +59,7 @@ export async function quantizeModel(
   for (const [path, data] of files) if (path.endsWith('.bin')) bytes += data.byteLength;
   return {
     files,
-    report: { tensors: tensors.size, bytes, relative_rms_error: Math.sqrt(error / power), worst },
+    report: { tensors: tensors.size, bytes, relative_rms_error: relativeError(error, power), worst },
   };
 }
 
@@ -69,6 +69,12 @@ function take(weights: SafeTensors, name: string, shape: number[] | null): Float
     throw new ThumbprintError(
       'bad-file',
       `${name} has shape [${tensor.shape.join(', ')}], not [${shape.join(', ')}].`,
+    );
+  }
+  if (!tensor.data.every(Number.isFinite)) {
+    throw new ThumbprintError(
+      'bad-file',
+      `${name} holds a weight that is not a finite number; the file is damaged.`,
     );
   }
   return tensor;
@@ -96,6 +102,11 @@ function squaredError(exact: Float32Array, approximate: Float32Array): { error: 
     power += (exact[i] ?? 0) ** 2;
   }
   return { error, power };
+}
+
+/** Root of error² over weight²; a matrix of zeros has none. */
+function relativeError(error: number, power: number): number {
+  return power === 0 ? 0 : Math.sqrt(error / power);
 }
 
 /** Tensors laid out in shards, with their index. */

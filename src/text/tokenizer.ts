@@ -89,20 +89,32 @@ export class ChatTokenizer {
 
   /** Decodes a stream without ever giving half a character. */
   streamDecoder(): { push(id: number): string; end(): string } {
+    /** Tokens since the text last ended with a whole character, and how much of theirs was given already. */
     let pending: number[] = [];
-    const flush = (): string => {
-      const text = this.decode(pending);
-      pending = [];
-      return text;
+    let given = 0;
+    const advance = (text: string): string => {
+      const fresh = text.slice(given);
+      given = text.length;
+      return fresh;
     };
     return {
       push: (id) => {
         if (this.stopIds.has(id)) return '';
         pending.push(id);
-        // A character has at most four bytes, and a token at least one.
-        return this.decode(pending).endsWith('\uFFFD') && pending.length < 4 ? '' : flush();
+        const text = this.decode(pending);
+        // An unfinished character decodes to one U+FFFD at the end; what stands before it can change no more.
+        if (text.endsWith('\uFFFD')) return advance(text.slice(0, -1));
+        const fresh = advance(text);
+        pending = [];
+        given = 0;
+        return fresh;
       },
-      end: flush,
+      end: () => {
+        const fresh = advance(this.decode(pending));
+        pending = [];
+        given = 0;
+        return fresh;
+      },
     };
   }
 

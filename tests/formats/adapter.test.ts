@@ -9,6 +9,15 @@ import { fuzz } from '../support/fuzz';
 const BASE = 'ab'.repeat(32);
 const adapter = { ...seededAdapter(TINY_CONFIG, 4, 8, 1), base: BASE };
 
+/** The JSON of damaged bytes; what is no JSON any more is some other reader's business. */
+function jsonOr(bytes: Uint8Array, otherwise: unknown): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return otherwise;
+  }
+}
+
 describe('a PEFT adapter', () => {
   it('is read as it was written', () => {
     const { safetensors, adapterConfig } = writeAdapter(adapter, TINY_CONFIG, 'tiny');
@@ -25,7 +34,8 @@ describe('a PEFT adapter', () => {
     const some = new Map(
       file.names.filter((name) => name.includes('q_proj')).map((name) => [name, file.read(name)]),
     );
-    const { thumbprint_base_sha256: _, ...foreign } = adapterConfig;
+    const { thumbprint_base_sha256: _, ...rest } = adapterConfig;
+    const foreign = { ...rest, target_modules: ['q_proj'] };
     const partial = readAdapter(writeSafetensors(some), foreign, TINY_CONFIG, BASE);
     expect(partial.tensors.get('model.layers.0.self_attn.q_proj')).toEqual(
       adapter.tensors.get('model.layers.0.self_attn.q_proj'),
@@ -48,12 +58,73 @@ describe('a PEFT adapter', () => {
     expect(attempt).toThrow(/layers\.1\./);
   });
 
-  it('survives damage', async () => {
+  it('names only the modules that it holds as its targets', () => {
+    const query = 'model.layers.0.self_attn.q_proj';
+    const tensor = adapter.tensors.get(query);
+    if (!tensor) throw new Error(`no ${query}`);
+    const small = { ...adapter, tensors: new Map([[query, tensor]]) };
+    expect(writeAdapter(small, TINY_CONFIG, 'tiny').adapterConfig['target_modules']).toEqual(['q_proj']);
+    expect(writeAdapter(adapter, TINY_CONFIG, 'tiny').adapterConfig['target_modules']).toHaveLength(7);
+  });
+
+  it.each(['lora_A', 'lora_B'])('refuses a file that lost the %s of a module', (half) => {
     const { safetensors, adapterConfig } = writeAdapter(adapter, TINY_CONFIG, 'tiny');
-    const outcome = await fuzz(safetensors, 300, (bytes) =>
+    const file = readSafetensors(safetensors);
+    const lost = `base_model.model.model.layers.1.mlp.down_proj.${half}.weight`;
+    const rest = writeSafetensors(
+      new Map(file.names.filter((name) => name !== lost).map((name) => [name, file.read(name)])),
+    );
+    // Whether the config says what belongs to it, or only a pattern.
+    for (const target_modules of [adapterConfig['target_modules'], 'all-linear']) {
+      expect(() => readAdapter(rest, { ...adapterConfig, target_modules }, TINY_CONFIG, BASE)).toThrow(
+        `${lost} is missing`,
+      );
+    }
+  });
+
+  it('refuses a file that lost a module which its config names', () => {
+    const { safetensors, adapterConfig } = writeAdapter(adapter, TINY_CONFIG, 'tiny');
+    const file = readSafetensors(safetensors);
+    const rest = writeSafetensors(
+      new Map(
+        file.names.filter((name) => !name.includes('0.mlp.up_proj')).map((name) => [name, file.read(name)]),
+      ),
+    );
+    expect(() => readAdapter(rest, adapterConfig, TINY_CONFIG, BASE)).toThrow(
+      /layers\.0\.mlp\.up_proj\.lora_A\.weight is missing.*up_proj\.lora_B\.weight is missing/,
+    );
+  });
+
+  it.each([
+    [{ peft_type: 'IA3' }, 'IA3'],
+    [{ bias: 'lora_only' }, 'biases'],
+    [{ use_rslora: true }, 'rank-stabilized'],
+    [{ alpha_pattern: { q_proj: 32 } }, 'alpha_pattern'],
+    [{ rank_pattern: { q_proj: 2 } }, 'rank_pattern'],
+    [{ r: 8 }, 'has shape [4, 64] instead of [8, 64]'],
+  ])('refuses %j, which would change what it computes', (overrides, complaint) => {
+    const { safetensors, adapterConfig } = writeAdapter(adapter, TINY_CONFIG, 'tiny');
+    const changed = { ...adapterConfig, ...overrides };
+    expect(() => readAdapter(safetensors, changed, TINY_CONFIG, BASE)).toThrow(complaint);
+  });
+
+  it('takes the fields that PEFT writes and leaves empty', () => {
+    const { safetensors, adapterConfig } = writeAdapter(adapter, TINY_CONFIG, 'tiny');
+    const empty = { alpha_pattern: {}, rank_pattern: {}, layers_to_transform: null, modules_to_save: null };
+    expect(readAdapter(safetensors, { ...adapterConfig, ...empty }, TINY_CONFIG, BASE)).toEqual(adapter);
+  });
+
+  it('survives damage to its tensors and to its config', async () => {
+    const { safetensors, adapterConfig } = writeAdapter(adapter, TINY_CONFIG, 'tiny');
+    const tensors = await fuzz(safetensors, 300, (bytes) =>
       readAdapter(bytes, adapterConfig, TINY_CONFIG, BASE),
     );
-    expect(outcome.refused).toBeGreaterThan(0);
+    expect(tensors.refused).toBeGreaterThan(0);
+    const text = new TextEncoder().encode(JSON.stringify(adapterConfig));
+    const config = await fuzz(text, 300, (bytes) =>
+      readAdapter(safetensors, jsonOr(bytes, adapterConfig), TINY_CONFIG, BASE),
+    );
+    expect(config.refused).toBeGreaterThan(0);
   });
 
   it('starts as nothing: B is zero, A is within its bounds and follows from the seed', () => {

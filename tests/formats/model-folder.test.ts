@@ -31,7 +31,6 @@ async function tinyModel(scaleDtype: 'f16' | 'f32'): Promise<Files> {
       data: Float32Array.from({ length: count }, () => random.float() - 0.5),
     });
   };
-  const d = TINY_CONFIG.hidden_size;
   const kv = TINY_CONFIG.num_key_value_heads * TINY_CONFIG.head_dim;
   const rows: Record<string, number> = { k_proj: kv, v_proj: kv, gate_proj: TINY_CONFIG.intermediate_size };
   rows['up_proj'] = TINY_CONFIG.intermediate_size;
@@ -48,13 +47,21 @@ async function tinyModel(scaleDtype: 'f16' | 'f32'): Promise<Files> {
       }
     }
   }
-  expect(d).toBeGreaterThan(0);
   const { files } = await quantizeModel('tiny', TINY_CONFIG, readSafetensors(writeSafetensors(tensors)), {
     scaleDtype,
     md5: (data) => createHash('md5').update(data).digest('hex'),
   });
   const json = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(JSON.stringify(value));
   return files.set('tokenizer.json', json({})).set('tokenizer_config.json', json({}));
+}
+
+/** The part of tensor-cache.json that the tests change. */
+interface Index {
+  records: { sha256?: string[]; records: { name: string; byteOffset: number }[] }[];
+}
+
+function readIndex(files: Files): Index {
+  return JSON.parse(new TextDecoder().decode(files.get('tensor-cache.json'))) as Index;
 }
 
 describe('a model folder', () => {
@@ -95,8 +102,53 @@ describe('a model folder', () => {
     };
     const renamed = await edit('model.norm.weight', 'model.other.weight');
     await expect(loadModelFolder(sourceOf(renamed))).rejects.toThrow('model.norm.weight is missing');
+    const reshaped = await edit('"shape": [\n      64\n     ]', '"shape": [\n      32\n     ]');
+    await expect(loadModelFolder(sourceOf(reshaped))).rejects.toThrow(
+      /input_layernorm\.weight in params_shard_0\.bin has shape \[32\] instead of \[64\]/,
+    );
     const escaped = await edit('"params_shard_0.bin"', '"../params_shard_0.bin"');
     await expect(loadModelFolder(sourceOf(escaped))).rejects.toThrow('plain file name');
+  });
+
+  it.each([
+    ['model.layers.0.self_attn.qkv_proj.q_scale', 'model.layers.0.self_attn.qkv_proj'],
+    ['model.norm.weight', 'model.norm'],
+  ])('refuses a number in %s that is not finite', async (record, name) => {
+    const files = await tinyModel('f32');
+    const index = readIndex(files);
+    const at = index.records[0]?.records.find((entry) => entry.name === record)?.byteOffset ?? NaN;
+    const shard = files.get('params_shard_0.bin') ?? new Uint8Array();
+    new DataView(shard.buffer).setFloat32(at, NaN, true);
+    // As MLC writes it, without checksums that would notice first.
+    for (const entry of index.records) delete entry.sha256;
+    files.set('tensor-cache.json', new TextEncoder().encode(JSON.stringify(index)));
+    await expect(loadModelFolder(sourceOf(files))).rejects.toThrow(
+      new RegExp(`${name.replaceAll('.', '\\.')}.*not a finite number`),
+    );
+  });
+
+  it('takes an index without checksums, as MLC writes it', async () => {
+    const files = await tinyModel('f16');
+    const expected = await loadModelFolder(sourceOf(files));
+    const index = readIndex(files);
+    for (const entry of index.records) delete entry.sha256;
+    files.set('tensor-cache.json', new TextEncoder().encode(JSON.stringify(index)));
+    expect(await loadModelFolder(sourceOf(files))).toEqual(expected);
+  });
+
+  it('refuses a shard that is cut off', async () => {
+    const files = await tinyModel('f16');
+    files.set('params_shard_0.bin', files.get('params_shard_0.bin')?.slice(0, -1) ?? new Uint8Array());
+    await expect(loadModelFolder(sourceOf(files))).rejects.toThrow(/params_shard_0.bin has \d+ bytes/);
+  });
+
+  it('survives damage to its config', async () => {
+    const files = await tinyModel('f16');
+    const config = files.get('mlc-chat-config.json') ?? new Uint8Array();
+    const outcome = await fuzz(config, 300, (bytes) =>
+      loadModelFolder(sourceOf(new Map(files).set('mlc-chat-config.json', bytes))),
+    );
+    expect(outcome.refused).toBeGreaterThan(0);
   });
 
   it('survives damage to its index', async () => {
@@ -136,6 +188,12 @@ describe('int4', () => {
     expect(own).toBeLessThan(
       error((value, group) => Math.round(value / (naive[group] ?? 1)) * (naive[group] ?? 1)),
     );
+  });
+
+  it('refuses weights whose scale no half can hold, and keeps them with f32 scales', () => {
+    const huge = { kind: 'float' as const, shape: [1, 32], data: new Float32Array(32).fill(1e6) };
+    expect(() => quantizeInt4('w', huge, 'f16')).toThrow(/w .*--scale-dtype f32/);
+    expect(dequantizeInt4(quantizeInt4('w', huge, 'f32'))[0]).toBeCloseTo(1e6, 0);
   });
 
   it('keeps zeros and refuses what is not a number', () => {

@@ -44,6 +44,13 @@ describe('safetensors', () => {
     expect([...file.read('b').data]).toEqual([1.5, -3]);
   });
 
+  it('takes an empty tensor that lies where another begins, whichever comes first', () => {
+    const full = { dtype: 'F32', shape: [2], data_offsets: [0, 8] };
+    const empty = { dtype: 'F32', shape: [0], data_offsets: [0, 0] };
+    expect(readSafetensors(fileWith({ full, empty })).read('empty').data).toHaveLength(0);
+    expect(readSafetensors(fileWith({ empty, full })).read('full').data).toHaveLength(2);
+  });
+
   it.each([
     ['an end before the start', tensor({ data_offsets: [8, 0] })],
     ['data outside the file', tensor({ data_offsets: [8, 16] })],

@@ -13,16 +13,16 @@ beforeAll(async () => {
 const user = (content: string) => ({ role: 'user' as const, content });
 
 describe('the tokenizer', () => {
-  it('gives the ids that the model was trained with', async () => {
+  // What was said in the golden run, whose ids come from the tokenizer of the PyTorch recipe.
+  it.each([
+    ['Hello, how are you?', 'I am doing well, thank you.'],
+    ['Are you smart?', 'I try to be helpful.'],
+    ['what is 2 + 3', '2 + 3 is 5.'],
+    ['Tell me a story about a fox.', 'Once there was a fox who lived in the woods.'],
+  ])('gives the ids that the model was trained with: %s', async (prompt, reply) => {
     const { cases } = await readGolden('model');
-    const prompts = ['Hi! How are you?', 'Good morning!'];
-    expect(prompts).toHaveLength(2);
-    for (const { prompt_ids, reply_ids } of cases) {
-      const text = tokenizer.decode(reply_ids);
-      expect(tokenizer.encodeReply(text)).toEqual(reply_ids);
-      const asked = /user\n(.*)\n*assistant/s.exec(tokenizer.decode(prompt_ids))?.[1]?.trimEnd() ?? '';
-      expect(tokenizer.encodeChat([user(asked)])).toEqual(prompt_ids);
-    }
+    expect(cases.map(({ prompt_ids }) => prompt_ids)).toContainEqual(tokenizer.encodeChat([user(prompt)]));
+    expect(cases.map(({ reply_ids }) => reply_ids)).toContainEqual(tokenizer.encodeReply(reply));
   });
 
   it.each([
@@ -61,6 +61,39 @@ describe('the tokenizer', () => {
     pieces.push(decoder.end());
     expect(pieces.join('')).toBe(text);
     expect(pieces.every((piece) => !piece.includes('\uFFFD'))).toBe(true);
+  });
+});
+
+describe('a stream of tokens that cut through characters', () => {
+  /** Bytes as byte-level BPE writes them, for the few that are needed here. */
+  const LETTERS: Record<number, string> = { 0xe6: 'æ', 0x97: 'Ĺ', 0xa5: '¥', 0x61: 'a' };
+  const token = (...bytes: number[]): string => bytes.map((byte) => LETTERS[byte] ?? '').join('');
+  const vocabulary = [token(0xe6), token(0x97), token(0xa5, 0xe6), token(0x97, 0xa5), token(0x61), '<end>'];
+  const cutting = new ChatTokenizer(
+    {
+      model: { type: 'BPE', vocab: Object.fromEntries(vocabulary.map((text, id) => [text, id])), merges: [] },
+      added_tokens: [{ id: 5, content: '<end>', special: true }],
+      normalizer: null,
+      pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, use_regex: false },
+      post_processor: null,
+      decoder: { type: 'ByteLevel' },
+    },
+    { chat_template: '', eos_token: '<end>' },
+    [5],
+  );
+  const stream = (ids: number[]): string[] => {
+    const decoder = cutting.streamDecoder();
+    return [...ids.map((id) => decoder.push(id)), decoder.end()];
+  };
+
+  it('gives each character with the token that completes it', () => {
+    // E6 | 97 | A5 E6 | 97 | A5 E6 | 97 A5
+    expect(stream([0, 1, 2, 1, 2, 3])).toEqual(['', '', '日', '', '日', '日', '']);
+  });
+
+  it('marks bytes that are no text, once, and goes on', () => {
+    expect(stream([1, 4, 0, 4]).join('')).toBe('\uFFFDa\uFFFDa');
+    expect(stream([4, 0])).toEqual(['a', '', '\uFFFD']);
   });
 });
 

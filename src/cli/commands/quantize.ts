@@ -1,23 +1,22 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { readHubConfig } from '../../formats/config-file';
 import { readSafetensors } from '../../formats/safetensors';
 import { quantizeModel } from '../../formats/write-model';
 import { ThumbprintError } from '../../shared/errors';
 import { parseOptions } from '../args';
 import type { Command } from '../command';
-import { printJson, readBytes, readJson, writeFiles } from '../io';
+import { printJson, readBytes, readJson, readJsonIfThere, writeFiles } from '../io';
 
 export const command: Command = {
   summary: 'Quantizes a hub folder (safetensors) to the int4 layout that the engine reads.',
   usage: '--in HF_FOLDER --out FOLDER [--name NAME] [--scale-dtype f16|f32]',
   async run(args) {
-    const { options } = parseOptions(args, {
-      in: 'string!',
-      out: 'string!',
-      name: 'string',
-      'scale-dtype': 'string',
-    });
+    const { options } = parseOptions(
+      args,
+      { in: 'string!', out: 'string!', name: 'string', 'scale-dtype': 'string' },
+      0,
+    );
     const scaleDtype = options['scale-dtype'] ?? 'f16';
     if (scaleDtype !== 'f16' && scaleDtype !== 'f32') {
       throw new ThumbprintError('bad-input', `--scale-dtype must be f16 or f32, not ${scaleDtype}.`);
@@ -25,16 +24,14 @@ export const command: Command = {
     const file = (name: string): string => join(options.in, name);
     const config = readHubConfig(
       await readJson(file('config.json')),
-      await readJson(file('generation_config.json')),
+      (await readJsonIfThere(file('generation_config.json'))) ?? {},
     );
     const weights = readSafetensors(await readBytes(file('model.safetensors')), 'model.safetensors');
     const md5 = (data: Uint8Array): string => createHash('md5').update(data).digest('hex');
-    const { files, report } = await quantizeModel(options.name ?? 'Thumbling', config, weights, {
-      scaleDtype,
-      md5,
-    });
-    for (const name of ['tokenizer.json', 'tokenizer_config.json'])
-      files.set(name, await readBytes(file(name)));
+    const name = options.name ?? basename(resolve(options.in));
+    const { files, report } = await quantizeModel(name, config, weights, { scaleDtype, md5 });
+    for (const path of ['tokenizer.json', 'tokenizer_config.json'])
+      files.set(path, await readBytes(file(path)));
     await writeFiles(options.out, files);
     printJson(report);
   },
