@@ -17,18 +17,6 @@ export interface ExampleOptions {
   contextLength: number;
 }
 
-/** Signals that count: not withdrawn, and of several thumbs on one reply only the last. */
-export function activeSignals(signals: readonly Signal[]): Signal[] {
-  const lastThumb = new Map<string, string>();
-  for (const { id, kind, messageId, withdrawnAt } of signals) {
-    if (withdrawnAt === undefined && (kind === 'up' || kind === 'down')) lastThumb.set(messageId, id);
-  }
-  return signals.filter(({ id, kind, messageId, withdrawnAt }) => {
-    if (withdrawnAt !== undefined) return false;
-    return (kind !== 'up' && kind !== 'down') || lastThumb.get(messageId) === id;
-  });
-}
-
 /** Turns active signals into training examples, one each, with the signal's id. */
 export function examplesOf(signals: readonly Signal[], options: ExampleOptions): ExampleSet {
   const set: ExampleSet = { examples: [], skipped: [] };

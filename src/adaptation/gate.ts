@@ -1,6 +1,7 @@
 import type { Sequence } from '../model/packed-batch';
 import type { Score } from '../model/scorer';
 import type { GateFigure } from '../shared/records';
+import { sequencesOf } from '../training/examples';
 import type { TrainingExample } from '../training/types';
 
 /** Scores replies with the base model, the adapter in use, or the candidate. */
@@ -46,9 +47,10 @@ export async function runGate(
 ): Promise<GateResult> {
   const useHeldOut = heldOut.length >= LEAST_HELD_OUT;
   const judges = useHeldOut ? heldOut : trained;
-  const reference = await scorer.score(judges.flatMap(sequencesOf), 'base');
-  const before = await judge(scorer, judges, reference, 'current');
-  const after = await judge(scorer, judges, reference, 'candidate');
+  const sequences = judges.flatMap(sequencesOf);
+  const reference = await scorer.score(sequences, 'base');
+  const before = judge(judges, await scorer.score(sequences, 'current'), reference);
+  const after = judge(judges, await scorer.score(sequences, 'candidate'), reference);
   anchors.baseBits ??= bitsPerToken(await scorer.score(anchors.sequences, 'base'));
   const base = anchors.baseBits;
   const candidate = bitsPerToken(await scorer.score(anchors.sequences, 'candidate'));
@@ -87,13 +89,11 @@ interface Judgement {
 }
 
 /** Margins of the implicit reward log π − log π_ref: chosen less rejected, or the reward itself for lone thumbs. */
-async function judge(
-  scorer: GateScorer,
+function judge(
   examples: readonly TrainingExample[],
+  scores: readonly Score[],
   reference: readonly Score[],
-  which: 'current' | 'candidate',
-): Promise<Judgement> {
-  const scores = await scorer.score(examples.flatMap(sequencesOf), which);
+): Judgement {
   let next = 0;
   const reward = (): number => {
     const index = next++;
@@ -108,18 +108,6 @@ async function judge(
     correct: margins.reduce((sum, margin) => sum + (margin > 0 ? 1 : margin === 0 ? 0.5 : 0), 0),
     margin: margins.reduce((sum, margin) => sum + margin, 0) / margins.length,
   };
-}
-
-function sequencesOf(example: TrainingExample): Sequence[] {
-  switch (example.kind) {
-    case 'pair':
-      return [example.chosen, example.rejected].map((reply) => ({ prompt: example.prompt, reply }));
-    case 'thumb':
-    case 'text':
-      return [{ prompt: example.prompt, reply: example.reply }];
-    default:
-      return example satisfies never;
-  }
 }
 
 /** Bits per token of texts. */

@@ -3,7 +3,8 @@ import type { Command, EngineEvent, Snapshot } from '../protocol/protocol';
 import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { newId } from '../shared/ids';
-import { DEFAULT_SETTINGS, type Settings, type Signal } from '../shared/records';
+import { DEFAULT_SETTINGS, type Message, type Settings, type Signal } from '../shared/records';
+import { waitingSignals } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { Chat } from './chat';
 import { DeviceTurns } from './device-turns';
@@ -129,12 +130,12 @@ export class Engine {
     return this.snapshot();
   }
 
-  /** Replies that a closed tab cut off are marked as such. */
+  /** A reply that a closed tab cut off is marked as such: there is one at most, in the conversation changed last. */
   private async endInterruptedReplies(): Promise<void> {
-    for (const { id } of await this.storage.listConversations()) {
-      for (const message of await this.storage.messagesOf(id)) {
-        if (message.state === 'streaming') await this.storage.putMessage({ ...message, state: 'stopped' });
-      }
+    const [last] = await this.storage.listConversations();
+    if (!last) return;
+    for (const message of await this.storage.messagesOf(last.id)) {
+      if (message.state === 'streaming') await this.storage.putMessage({ ...message, state: 'stopped' });
     }
   }
 
@@ -166,22 +167,21 @@ export class Engine {
     if (reply.state === 'streaming' || reply.state === 'failed' || reply.content.trim() === '') {
       throw new ThumbprintError('bad-input', 'Only a finished reply can be rated.');
     }
-    const rival = kind === 'up' ? await this.rivalOf(messageId) : undefined;
+    const rival = kind === 'up' ? await this.rivalOf(reply) : undefined;
     if (rival !== undefined && rival !== reply.content) {
-      return this.addSignal(messageId, { kind: 'choose', chosen: reply.content, rejected: rival });
+      return this.addSignal(reply, { kind: 'choose', chosen: reply.content, rejected: rival });
     }
     return this.addSignal(
-      messageId,
+      reply,
       kind === 'up' ? { kind, chosen: reply.content } : { kind, rejected: reply.content },
     );
   }
 
   /** The sibling written just before a reply: liking the later one prefers it. */
-  private async rivalOf(messageId: string): Promise<string | undefined> {
-    const reply = await this.open().chat.reply(messageId);
+  private async rivalOf(reply: Message): Promise<string | undefined> {
     const siblings = (await this.storage.messagesOf(reply.conversationId)).filter(
       ({ parentId, id, role, state }) =>
-        role === 'assistant' && parentId === reply.parentId && id < messageId && state === 'done',
+        role === 'assistant' && parentId === reply.parentId && id < reply.id && state === 'done',
     );
     return siblings.at(-1)?.content;
   }
@@ -192,7 +192,7 @@ export class Engine {
     if (edited === '' || edited === reply.content.trim()) {
       throw new ThumbprintError('bad-input', 'Change the reply before you save it.');
     }
-    const answer = await this.addSignal(messageId, { kind: 'edit', chosen: edited, rejected: reply.content });
+    const answer = await this.addSignal(reply, { kind: 'edit', chosen: edited, rejected: reply.content });
     // The edited text stands in the chat, and in the context of what follows, as a branch of its own.
     const message = { ...reply, id: newId(), content: edited, state: 'done' as const, createdAt: Date.now() };
     if (reply.reply) message.reply = { ...reply.reply, tokenIds: [] };
@@ -203,23 +203,22 @@ export class Engine {
   }
 
   private async addSignal(
-    messageId: string,
+    reply: Message,
     judgement: Pick<Signal, 'kind' | 'chosen' | 'rejected'>,
   ): Promise<{ signalId: string }> {
     const { chat, host } = this.open();
-    const reply = await chat.reply(messageId);
     const signal: Signal = {
       id: newId(),
       createdAt: Date.now(),
       conversationId: reply.conversationId,
-      messageId,
+      messageId: reply.id,
       context: await chat.contextOf(reply),
       adapter: reply.reply?.adapter ?? 0,
       model: reply.reply?.model ?? host.folder.sha256,
       ...judgement,
     };
     const earlier = (await this.storage.listSignals()).filter(
-      (other) => other.messageId === messageId && other.withdrawnAt === undefined,
+      (other) => other.messageId === reply.id && other.withdrawnAt === undefined,
     );
     await this.storage.addSignal(signal);
     // A new judgement of the same reply replaces the old one.
@@ -270,7 +269,8 @@ export class Engine {
       this.post({ type: 'phase', phase: 'training', detail: 'Learning from your judgements.' });
       return;
     }
-    const waiting = await updates.waiting();
+    const [signals, receipts] = await Promise.all([this.storage.listSignals(), this.storage.listReceipts()]);
+    const waiting = waitingSignals(signals, receipts).length;
     const missing = Math.max(0, this.settings.trainAfter - waiting);
     if (mayTrain && this.settings.autoTrain && missing === 0) {
       void this.trainNow().catch((error: unknown) => {
@@ -321,13 +321,12 @@ export class Engine {
   }
 
   private async snapshot(): Promise<Snapshot> {
-    const { host, updates } = required(this.running, 'engine');
+    const { host } = required(this.running, 'engine');
     const { storage } = this;
-    const [adapters, receipts, signals, waiting, conversations] = await Promise.all([
+    const [adapters, receipts, signals, conversations] = await Promise.all([
       storage.listAdapters(),
       storage.listReceipts(),
       storage.listSignals(),
-      updates.waiting(),
       storage.listConversations(),
     ]);
     return {
@@ -336,7 +335,7 @@ export class Engine {
       adapters,
       receipts,
       signals,
-      waiting,
+      waiting: waitingSignals(signals, receipts).length,
       settings: this.settings,
       conversations,
     };

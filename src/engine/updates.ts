@@ -1,4 +1,4 @@
-import { activeSignals, examplesOf } from '../adaptation/examples';
+import { examplesOf } from '../adaptation/examples';
 import { planUpdate, type UpdatePlan } from '../adaptation/plan';
 import { runUpdate, type UpdateOutcome } from '../adaptation/update';
 import { writeAdapter } from '../formats/adapter';
@@ -7,6 +7,7 @@ import type { EngineEvent, TrainingProgress } from '../protocol/protocol';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { newId } from '../shared/ids';
 import type { Receipt, TrainingCheckpoint } from '../shared/records';
+import { activeSignals } from '../shared/signals';
 import { sha256 } from '../shared/sha256';
 import type { Storage } from '../storage/database';
 import { Trainer } from '../training/trainer';
@@ -32,7 +33,7 @@ export type UpdateEnd = Pick<Receipt, 'decision' | 'reason' | 'version'>;
 /** Trains, judges, keeps or refuses: at most one update at a time. */
 export class Updates {
   private readonly context: UpdatesContext;
-  private running: { stopper: AbortController; startedAt: number; progress: TrainingProgress } | null = null;
+  private running: { stopper: AbortController; progress: TrainingProgress } | null = null;
 
   constructor(context: UpdatesContext) {
     this.context = context;
@@ -52,13 +53,6 @@ export class Updates {
     this.context.turns.isPaused = false;
   }
 
-  /** Number of signals given since the last update ended, however it ended: a refusal waits for news, too. */
-  async waiting(): Promise<number> {
-    const { storage } = this.context;
-    const last = (await storage.listReceipts()).reduce((time, { createdAt }) => Math.max(time, createdAt), 0);
-    return activeSignals(await storage.listSignals()).filter(({ createdAt }) => createdAt > last).length;
-  }
-
   /**
    * Runs an update from the signals as they are now, or goes on with an interrupted one.
    * @throws ThumbprintError `bad-input` when there is nothing to learn from. Failures while training end in a receipt.
@@ -69,7 +63,6 @@ export class Updates {
     const stopper = new AbortController();
     this.running = {
       stopper,
-      startedAt: performance.now(),
       progress: {
         step: checkpoint?.step ?? 0,
         steps: 0,

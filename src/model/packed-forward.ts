@@ -19,6 +19,13 @@ const LOGIT_BYTES = 16 * 2 ** 20;
 /** Waits until background work may use the device again. */
 export type Turn = () => Promise<void>;
 
+interface PackedForwardOptions {
+  /** Most tokens of a batch. */
+  rows: number;
+  /** Whether the head also writes `targetGradients`. */
+  gradient: boolean;
+}
+
 /** Forward pass over a packed batch, up to the log-probability of every target. Keeps each layer's input. */
 export class PackedForward {
   readonly context: ForwardContext;
@@ -31,6 +38,7 @@ export class PackedForward {
   /** d logprob / d hidden of every target, [rows, D]; only with `gradient`. */
   readonly targetGradients: GPUBuffer;
   private readonly gpu: Gpu;
+  private readonly gradient: boolean;
   private readonly chunk: GPUBuffer;
   private readonly chunkRows: number;
   private readonly chunkGradients: GPUBuffer;
@@ -38,9 +46,14 @@ export class PackedForward {
   private layers: Program[] = [];
   private head: Program | null = null;
 
-  /** @param rows most tokens of a batch. */
-  private constructor(gpu: Gpu, weights: ModelWeights, adapter: AdapterSlot, rows: number) {
+  private constructor(
+    gpu: Gpu,
+    weights: ModelWeights,
+    adapter: AdapterSlot,
+    { rows, gradient }: PackedForwardOptions,
+  ) {
     this.gpu = gpu;
+    this.gradient = gradient;
     const { config } = weights;
     const padded = paddedRows(rows);
     const own = (buffer: GPUBuffer): GPUBuffer => {
@@ -74,18 +87,17 @@ export class PackedForward {
     this.chunkGradients = matrix('chunk gradients', this.chunkRows, config.hidden_size);
   }
 
-  /** @param gradient whether the head also writes `targetGradients`. */
   static async create(
     gpu: Gpu,
     cache: PipelineCache,
     weights: ModelWeights,
     adapter: AdapterSlot,
-    options: { rows: number; gradient: boolean },
+    options: PackedForwardOptions,
   ): Promise<PackedForward> {
-    const forward = new PackedForward(gpu, weights, adapter, options.rows);
+    const forward = new PackedForward(gpu, weights, adapter, options);
     const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, cache, dispatches);
     [forward.head, ...forward.layers] = await Promise.all([
-      build(forward.headDispatches(options.gradient)),
+      build(forward.headDispatches()),
       ...weights.layers.map((_, layer) => build(forward.layerDispatches(layer))),
     ]);
     return forward;
@@ -140,8 +152,10 @@ export class PackedForward {
       examples: 0,
     });
     pass.end();
-    const row = this.context.weights.config.hidden_size * 4;
-    encoder.copyBufferToBuffer(this.chunkGradients, 0, this.targetGradients, start * row, count * row);
+    if (this.gradient) {
+      const row = this.context.weights.config.hidden_size * 4;
+      encoder.copyBufferToBuffer(this.chunkGradients, 0, this.targetGradients, start * row, count * row);
+    }
     this.gpu.device.queue.submit([encoder.finish()]);
   }
 
@@ -153,8 +167,8 @@ export class PackedForward {
     return [...before, ...forwardLayer(this.context, layer, this.cache, x, y)];
   }
 
-  private headDispatches(gradient: boolean): Dispatch[] {
-    const { gpu, targets, logprobs, chunk } = this;
+  private headDispatches(): Dispatch[] {
+    const { gpu, gradient, targets, logprobs, chunk } = this;
     const { weights, adapter, lanes } = this.context;
     const { hidden_size, vocab_size } = weights.config;
     const matrix = (label: string, columns: number): GPUBuffer => {

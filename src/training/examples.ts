@@ -1,5 +1,5 @@
 import { EXAMPLE_KIND } from '../kernels/preference';
-import { type Group, packBatch, type PackedBatch, rowsOf } from '../model/packed-batch';
+import { type Group, packBatch, type PackedBatch, rowsOf, type Sequence } from '../model/packed-batch';
 import { ThumbprintError } from '../shared/errors';
 import type { TrainingExample } from './types';
 
@@ -14,6 +14,12 @@ export function groupOf(example: TrainingExample): Group {
     default:
       return example satisfies never;
   }
+}
+
+/** Each reply of an example with its prompt. */
+export function sequencesOf(example: TrainingExample): Sequence[] {
+  const { prompt, replies } = groupOf(example);
+  return replies.map((reply) => ({ prompt, reply }));
 }
 
 /** Reference log-probabilities in the order of the example's replies. */
@@ -52,6 +58,9 @@ export interface ExampleBatch {
   exampleCount: number;
 }
 
+/** Most examples of one micro-batch. */
+export const MAX_EXAMPLES = 64;
+
 /** Words of an Example and of a Sequence. */
 export const EXAMPLE_WORDS = 4;
 export const SEQUENCE_WORDS = 4;
@@ -83,7 +92,8 @@ export function packExamples(examples: readonly TrainingExample[], stepExamples:
 }
 
 /**
- * Splits a step's examples into parts of at most `rows` tokens; an example that is larger stands alone.
+ * Splits a step's examples into parts of at most `rows` tokens and MAX_EXAMPLES examples; an example that is larger
+ * stands alone.
  * @param most tokens that a part can have at all.
  */
 export function microBatches(
@@ -101,7 +111,7 @@ export function microBatches(
         `An example has ${size} tokens; a training step takes at most ${most}.`,
       );
     }
-    if (size > room) {
+    if (size > room || parts.at(-1)?.length === MAX_EXAMPLES) {
       parts.push([]);
       room = rows;
     }

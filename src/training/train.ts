@@ -1,5 +1,6 @@
 import type { Sequence } from '../model/packed-batch';
 import { createRandom } from '../shared/random';
+import { sequencesOf } from './examples';
 import type { Trainer } from './trainer';
 import type { Hyperparameters, StepResult, TrainingExample } from './types';
 
@@ -39,15 +40,7 @@ export async function addReferences(
   examples: readonly TrainingExample[],
 ): Promise<TrainingExample[]> {
   const missing = examples.filter((example) => example.kind !== 'text' && example.reference === undefined);
-  const scores = await trainer.score(
-    missing.flatMap((example) => {
-      if (example.kind === 'pair') {
-        return [example.chosen, example.rejected].map((reply) => ({ prompt: example.prompt, reply }));
-      }
-      return example.kind === 'thumb' ? [{ prompt: example.prompt, reply: example.reply }] : [];
-    }),
-    'base',
-  );
+  const scores = await trainer.score(missing.flatMap(sequencesOf), 'base');
   let next = 0;
   const take = (): number => scores[next++]?.logprob ?? NaN;
   return examples.map((example) => {

@@ -11,7 +11,14 @@ import type { ModelRuntime } from '../model/runtime';
 import { type Score, scoreSequences } from '../model/scorer';
 import { required } from '../shared/assert';
 import { backwardLayer, createBackwardBuffers } from './backward';
-import { EXAMPLE_WORDS, type ExampleBatch, microBatches, packExamples, SEQUENCE_WORDS } from './examples';
+import {
+  EXAMPLE_WORDS,
+  type ExampleBatch,
+  MAX_EXAMPLES,
+  microBatches,
+  packExamples,
+  SEQUENCE_WORDS,
+} from './examples';
 import type { Hyperparameters, StepResult, TrainerState, TrainingExample } from './types';
 
 const BETA_1 = 0.9;
@@ -21,9 +28,6 @@ const EPSILON = 1e-8;
 /** Tokens of the first micro-batch when submits are to be short, and the fewest there are. */
 const FIRST_ROWS = 64;
 const LEAST_ROWS = 32;
-
-/** Most examples of one micro-batch. */
-const MAX_EXAMPLES = 64;
 
 export interface TrainerOptions {
   /** Most tokens of one micro-batch: bounds memory. */

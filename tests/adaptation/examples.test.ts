@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { activeSignals, balanceThumbs, examplesOf } from '../../src/adaptation/examples';
+import { balanceThumbs, examplesOf } from '../../src/adaptation/examples';
 import { planUpdate } from '../../src/adaptation/plan';
 import type { Signal } from '../../src/shared/records';
+import { activeSignals } from '../../src/shared/signals';
 
 /** A tokenizer of characters. */
 const tokenizer = {

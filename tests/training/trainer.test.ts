@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelFolder } from '../../src/formats/model-folder';
 import { ModelRuntime } from '../../src/model/runtime';
 import { addReferences, batchAt, runSteps } from '../../src/training/train';
+import { microBatches } from '../../src/training/examples';
 import { Trainer } from '../../src/training/trainer';
 import { DEFAULT_HYPERPARAMETERS, type TrainingExample } from '../../src/training/types';
 import { createRandom } from '../../src/shared/random';
@@ -122,6 +123,18 @@ describe('the trainer', () => {
 });
 
 describe('batches', () => {
+  it('hold no more examples than there is room for, and lose none', () => {
+    const texts = Array.from({ length: 150 }, (_, i): TrainingExample => ({
+      kind: 'text',
+      id: String(i),
+      prompt: [1],
+      reply: [2],
+    }));
+    const parts = microBatches(texts, 512, 512);
+    expect(parts.map(({ length }) => length)).toEqual([64, 64, 22]);
+    expect(parts.flat()).toEqual(texts);
+  });
+
   it('follow from seed and step, and show every example once an epoch', () => {
     const items = Array.from({ length: 10 }, (_, i) => i);
     expect(batchAt(items, 4, 1, 7)).toEqual(batchAt(items, 4, 1, 7));

@@ -8,6 +8,7 @@ import {
   type Settings,
   type Signal,
 } from '../../shared/records';
+import { waitingSignals } from '../../shared/signals';
 import type { ReadableStorage } from '../../storage/database';
 import type { EngineState } from './engine.svelte';
 
@@ -22,7 +23,7 @@ export class Library {
   receipts = $state.raw<Receipt[]>([]);
   settings = $state.raw<Settings>(DEFAULT_SETTINGS);
   activeAdapter = $state(0);
-  /** Signals that wait for the next update, by the engine's own count. */
+  /** Signals that wait for the next update. */
   waiting = $state(0);
 
   constructor(engine: EngineState) {
@@ -45,7 +46,7 @@ export class Library {
       storage.activeVersion(),
     ]);
     Object.assign(this, { conversations, signals, adapters, receipts, settings, activeAdapter });
-    this.waiting = signals.filter((signal) => isActive(signal) && signal.trainedIn === undefined).length;
+    this.waiting = waitingSignals(signals, receipts).length;
   }
 
   conversation(id: string | null): Conversation | undefined {

@@ -7,6 +7,7 @@ import { Trainer } from '../../training/trainer';
 import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA } from '../../training/types';
 import { parseOptions } from '../args';
 import { openEngine } from '../engine';
+import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
 import { log, printJson, readJson, writeFiles } from '../io';
 import { type BenchRow, measureBaseline, runOne } from './personalize';
 import { csv, markdown } from './personalize-report';
@@ -23,11 +24,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     k: 'string',
     seeds: 'number',
     rank: 'number',
-    steps: 'number',
-    lr: 'number',
-    beta: 'number',
-    'sft-weight': 'number',
-    'batch-size': 'number',
+    ...HYPERPARAMETER_OPTIONS,
     held: 'number',
     rehearsal: 'number',
     'rehearsal-weight': 'number',
@@ -41,12 +38,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   const model = options.model ?? 'models/thumbling';
   const defaults = DEFAULT_HYPERPARAMETERS;
   const hyperparameters = {
-    ...defaults,
-    steps: options.steps ?? defaults.steps,
-    learning_rate: options.lr ?? defaults.learning_rate,
-    beta: options.beta ?? defaults.beta,
-    sft_weight: options['sft-weight'] ?? defaults.sft_weight,
-    batch_size: options['batch-size'] ?? defaults.batch_size,
+    ...hyperparametersOf(options),
     rehearsal: options.rehearsal ?? defaults.rehearsal,
     rehearsal_weight: options['rehearsal-weight'] ?? defaults.rehearsal_weight,
     label_smoothing: options['label-smoothing'] ?? defaults.label_smoothing,

@@ -1,12 +1,13 @@
 import { emptyAdapter, writeAdapter } from '../../formats/adapter';
 import { addReferences, runSteps } from '../../training/train';
 import { Trainer } from '../../training/trainer';
-import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA, type TrainingExample } from '../../training/types';
+import { DEFAULT_LORA, type TrainingExample } from '../../training/types';
 import type { ChatTokenizer } from '../../text/tokenizer';
 import type * as v from 'valibot';
 import { parseOptions } from '../args';
 import type { Command } from '../command';
 import { openEngine } from '../engine';
+import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
 import { printJson, readJsonLines, writeFiles } from '../io';
 import { SignalLine } from '../schemas';
 
@@ -24,12 +25,8 @@ export const command: Command = {
       signals: 'string!',
       out: 'string!',
       seed: 'number',
-      steps: 'number',
-      lr: 'number',
       rank: 'number',
-      beta: 'number',
-      'sft-weight': 'number',
-      'batch-size': 'number',
+      ...HYPERPARAMETER_OPTIONS,
     });
     const lines = await readJsonLines(options.signals, SignalLine);
     const rank = options.rank ?? DEFAULT_LORA.rank;
@@ -47,16 +44,7 @@ export const command: Command = {
       trainer,
       lines.map((line, index) => exampleOf(line, `line ${index + 1}`, tokenizer)),
     );
-    const defaults = DEFAULT_HYPERPARAMETERS;
-    const hyperparameters = {
-      ...defaults,
-      steps: options.steps ?? defaults.steps,
-      learning_rate: options.lr ?? defaults.learning_rate,
-      beta: options.beta ?? defaults.beta,
-      sft_weight: options['sft-weight'] ?? defaults.sft_weight,
-      batch_size: options['batch-size'] ?? defaults.batch_size,
-    };
-    await runSteps(trainer, examples, hyperparameters, options.seed ?? 0, {
+    await runSteps(trainer, examples, hyperparametersOf(options), options.seed ?? 0, {
       onStep: (step, { loss, margin, gradNorm }) => {
         printJson({ step, loss, margin, grad_norm: gradNorm });
       },
