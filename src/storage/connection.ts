@@ -6,6 +6,10 @@ import { DATABASE_VERSION, migrate, type Connection, type ThumbprintSchema } fro
 /** Older tabs close their connection when asked; one that has not after this long is frozen or very old. */
 const BLOCKED_PATIENCE_MS = 4000;
 
+/** How often and how far apart opening is tried while the browser takes down an earlier database. */
+const OPEN_ATTEMPTS = 4;
+const TEAR_DOWN_MS = 150;
+
 export interface ConnectionEvents {
   /** Another tab opens a newer layout: the connection has been closed to let it. */
   onSuperseded(): void;
@@ -31,6 +35,23 @@ export async function openConnection(
       'This browser offers no IndexedDB, so nothing can be kept. Try another browser.',
     );
   }
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await openOnce(name, events, version);
+    } catch (error) {
+      if (attempt === OPEN_ATTEMPTS || !isTearingDown(error)) throw storageError('open its database', error);
+      await new Promise((resolve) => setTimeout(resolve, TEAR_DOWN_MS));
+    }
+  }
+}
+
+/** The browser is still taking down the database it has just dropped, and lets go of it in a moment. */
+function isTearingDown(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'AbortError';
+}
+
+/** One attempt; rejects with what the browser says, with a migration's own failure, or that another tab blocks it. */
+async function openOnce(name: string, events: ConnectionEvents, version: number): Promise<Connection> {
   let patience: ReturnType<typeof setTimeout> | undefined;
   let abandoned = false;
   let migrationFailure: unknown;
@@ -73,7 +94,7 @@ export async function openConnection(
   try {
     return await Promise.race([opening, blockedTooLong]);
   } catch (error) {
-    throw storageError('open its database', migrationFailure ?? error);
+    throw migrationFailure ?? error;
   } finally {
     clearTimeout(patience);
   }
