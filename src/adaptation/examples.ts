@@ -1,13 +1,13 @@
 import type { ChatTokenizer } from '../text/tokenizer';
 import { fitConversation } from '../text/fit';
 import { ThumbprintError } from '../shared/errors';
-import type { Signal } from '../shared/records';
+import type { Signal, SkippedSignal } from '../shared/records';
 import type { TrainingExample } from '../training/types';
 
 export interface ExampleSet {
   examples: TrainingExample[];
   /** Signals that cannot be trained on, and why, for people. */
-  skipped: { signalId: string; reason: string }[];
+  skipped: SkippedSignal[];
 }
 
 export interface ExampleOptions {

@@ -59,14 +59,10 @@ export async function runUpdate(
   const examples = await addReferences(trainer, input.train);
   await hooks.onReferences?.(examples);
   hooks.onStage?.('training');
-  const results = [...(input.resume?.results ?? [])];
-  await runSteps(trainer, balanceThumbs(examples), input.hyperparameters, input.seed, {
-    from: results.length,
+  const results = await runSteps(trainer, balanceThumbs(examples), input.hyperparameters, input.seed, {
+    ...(input.resume ? { done: input.resume.results } : {}),
     rehearsal: rehearsalExamples(input.rehearsal),
-    onStep: async (_, result) => {
-      results.push(result);
-      await hooks.onStep?.(results);
-    },
+    ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
     ...(hooks.signal ? { signal: hooks.signal } : {}),
   });
   hooks.onStage?.('gate');

@@ -94,25 +94,28 @@ export class Chat {
     const settings = this.context.settings();
     const stopper = new AbortController();
     this.stopper = stopper;
-    const scale = host.slot.scale;
     try {
       const text = await turns.foreground(async () => {
-        host.slot.scale = 0;
         const { ids } = fitConversation(
           host.tokenizer,
           this.turnsOf(path, settings),
           this.promptLimit(settings),
         );
-        const { tokenIds } = await host.generator.generate(ids, {
-          sampling: settings.sampling,
-          seed: reply.reply?.seed ?? 0,
-          signal: stopper.signal,
-        });
-        return host.tokenizer.decode(tokenIds);
+        const { scale } = host.slot;
+        host.slot.scale = 0;
+        try {
+          const { tokenIds } = await host.generator.generate(ids, {
+            sampling: settings.sampling,
+            seed: reply.reply?.seed ?? 0,
+            signal: stopper.signal,
+          });
+          return host.tokenizer.decode(tokenIds);
+        } finally {
+          host.slot.scale = scale;
+        }
       });
       return { text, adapter: 0 };
     } finally {
-      host.slot.scale = scale;
       this.stopper = null;
       this.context.onIdle();
     }

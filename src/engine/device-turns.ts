@@ -1,14 +1,17 @@
 /** Who may use the device: training waits between its submits while a reply is being written or the user has paused it. */
 export class DeviceTurns {
   private chats = 0;
+  private last: Promise<unknown> = Promise.resolve();
   private paused = false;
   private waiting: (() => void)[] = [];
 
-  /** Runs chat work, which holds training back until it is done. */
+  /** Runs chat work, one after the other; it holds training back until it is done. */
   async foreground<T>(work: () => Promise<T>): Promise<T> {
     this.chats++;
+    const run = this.last.then(work, work);
+    this.last = run;
     try {
-      return await work();
+      return await run;
     } finally {
       this.chats--;
       this.release();

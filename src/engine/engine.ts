@@ -4,7 +4,7 @@ import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { newId } from '../shared/ids';
 import { DEFAULT_SETTINGS, type Message, type Settings, type Signal } from '../shared/records';
-import { waitingSignals } from '../shared/signals';
+import { activeSignals, waitingSignals } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { Chat } from './chat';
 import { DeviceTurns } from './device-turns';
@@ -65,7 +65,8 @@ export class Engine {
         return this.edit(command.messageId, command.text);
       case 'withdraw':
         await this.storage.updateSignal(command.signalId, { withdrawnAt: Date.now() });
-        return this.announce();
+        await this.announce();
+        return this.idle(false);
       case 'train-now':
         return this.trainNow();
       case 'pause-training':
@@ -79,7 +80,7 @@ export class Engine {
         return this.switchAdapter(command.version);
       case 'settings':
         this.settings = await this.storage.saveSettings({ ...this.settings, ...command.settings });
-        if (this.running) this.running.host.slot.scale = this.settings.adapterScale;
+        await this.useScale();
         return this.announce();
       case 'select-branch':
         return this.changeConversation(command.conversationId, { headId: command.headId });
@@ -139,19 +140,33 @@ export class Engine {
     }
   }
 
-  /** Puts the active adapter into the chat's slot; one that cannot be used is left aside, and said so. */
+  /**
+   * Puts the active adapter into the chat's slot, after the reply being written; one that cannot be used is left aside,
+   * and said so.
+   */
   private async loadActive(): Promise<void> {
     const { host } = this.open();
-    this.active = await this.storage.activeVersion();
-    host.slot.scale = this.settings.adapterScale;
-    const record = this.active === 0 ? undefined : await this.storage.adapter(this.active);
-    try {
-      host.slot.load(record ? await adapterOf(host, record) : null);
-    } catch (error) {
-      host.slot.load(null);
-      this.active = 0;
-      this.post({ type: 'error', error: toPlainError(error) });
-    }
+    await this.turns.foreground(async () => {
+      this.active = await this.storage.activeVersion();
+      const record = this.active === 0 ? undefined : await this.storage.adapter(this.active);
+      try {
+        host.slot.load(record ? await adapterOf(host, record) : null);
+      } catch (error) {
+        host.slot.load(null);
+        this.active = 0;
+        this.post({ type: 'error', error: toPlainError(error) });
+      }
+    });
+    await this.useScale();
+  }
+
+  private async useScale(): Promise<void> {
+    const { running } = this;
+    if (!running) return;
+    await this.turns.foreground(() => {
+      running.host.slot.scale = this.settings.adapterScale;
+      return Promise.resolve();
+    });
   }
 
   private async switchAdapter(version: number): Promise<void> {
@@ -168,7 +183,7 @@ export class Engine {
       throw new ThumbprintError('bad-input', 'Only a finished reply can be rated.');
     }
     const rival = kind === 'up' ? await this.rivalOf(reply) : undefined;
-    if (rival !== undefined && rival !== reply.content) {
+    if (rival !== undefined) {
       return this.addSignal(reply, { kind: 'choose', chosen: reply.content, rejected: rival });
     }
     return this.addSignal(
@@ -177,13 +192,26 @@ export class Engine {
     );
   }
 
-  /** The sibling written just before a reply: liking the later one prefers it. */
+  /**
+   * The sibling that a liked reply is preferred to: one that is disliked, or else the one written last of those not
+   * liked themselves.
+   */
   private async rivalOf(reply: Message): Promise<string | undefined> {
-    const siblings = (await this.storage.messagesOf(reply.conversationId)).filter(
-      ({ parentId, id, role, state }) =>
-        role === 'assistant' && parentId === reply.parentId && id < reply.id && state === 'done',
+    const [messages, signals] = await Promise.all([
+      this.storage.messagesOf(reply.conversationId),
+      this.storage.listSignals(),
+    ]);
+    const judged = new Map(activeSignals(signals).map((signal) => [signal.messageId, signal]));
+    const rivals = messages.filter(
+      ({ id, parentId, role, state, content }) =>
+        role === 'assistant' &&
+        parentId === reply.parentId &&
+        state === 'done' &&
+        content.trim() !== '' &&
+        content !== reply.content &&
+        (judged.get(id)?.kind ?? 'down') === 'down',
     );
-    return siblings.at(-1)?.content;
+    return (rivals.find(({ id }) => judged.has(id)) ?? rivals.at(-1))?.content;
   }
 
   private async edit(messageId: string, text: string): Promise<{ signalId: string }> {
@@ -257,7 +285,7 @@ export class Engine {
   /** After an update: chat uses what is active now. */
   private async afterUpdate(): Promise<void> {
     const version = await this.storage.activeVersion();
-    if (version !== this.active) await this.turns.foreground(() => this.loadActive());
+    if (version !== this.active) await this.loadActive();
     await this.announce();
   }
 
@@ -270,7 +298,7 @@ export class Engine {
       return;
     }
     const [signals, receipts] = await Promise.all([this.storage.listSignals(), this.storage.listReceipts()]);
-    const waiting = waitingSignals(signals, receipts).length;
+    const waiting = waitingSignals(signals, receipts, this.open().host.folder.sha256).length;
     const missing = Math.max(0, this.settings.trainAfter - waiting);
     if (mayTrain && this.settings.autoTrain && missing === 0) {
       void this.trainNow().catch((error: unknown) => {
@@ -335,7 +363,6 @@ export class Engine {
       adapters,
       receipts,
       signals,
-      waiting: waitingSignals(signals, receipts).length,
       settings: this.settings,
       conversations,
     };

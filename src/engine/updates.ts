@@ -1,17 +1,23 @@
 import { examplesOf } from '../adaptation/examples';
-import { planUpdate, type UpdatePlan } from '../adaptation/plan';
+import { planUpdate } from '../adaptation/plan';
 import { runUpdate, type UpdateOutcome } from '../adaptation/update';
 import { writeAdapter } from '../formats/adapter';
 import type { AdapterWeights } from '../formats/tensors';
 import type { EngineEvent, TrainingProgress } from '../protocol/protocol';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { newId } from '../shared/ids';
-import type { Receipt, TrainingCheckpoint } from '../shared/records';
+import type { Receipt, Signal, SkippedSignal, TrainingCheckpoint } from '../shared/records';
 import { activeSignals } from '../shared/signals';
 import { sha256 } from '../shared/sha256';
 import type { Storage } from '../storage/database';
 import { Trainer } from '../training/trainer';
-import { DEFAULT_LORA, type StepResult, type TrainingExample } from '../training/types';
+import {
+  DEFAULT_HYPERPARAMETERS,
+  DEFAULT_LORA,
+  type Hyperparameters,
+  type StepResult,
+  type TrainingExample,
+} from '../training/types';
 import type { DeviceTurns } from './device-turns';
 import { adapterOf, type ModelHost } from './model-host';
 
@@ -96,29 +102,35 @@ export class Updates {
   private async draft(checkpoint: TrainingCheckpoint | undefined): Promise<Draft> {
     const { storage, host } = this.context;
     const all = await storage.listSignals();
-    const active = activeSignals(all);
-    const plan = planUpdate(all, active);
+    const plan = planUpdate(all, activeSignals(all));
+    // A resumed update goes on with what it began with, less what was withdrawn since.
+    const chosen = (planned: readonly Signal[], ids: readonly string[] | undefined): Signal[] => {
+      const wanted = ids && new Set(ids);
+      return wanted ? activeSignals(all).filter(({ id }) => wanted.has(id)) : [...planned];
+    };
     const options = {
       tokenizer: host.tokenizer,
       model: host.folder.sha256,
       contextLength: host.folder.config.context_window_size,
     };
-    // A resumed update goes on with the signals it began with, less those withdrawn since.
-    const began = checkpoint && new Set(checkpoint.signalIds);
-    const train = examplesOf(began ? active.filter(({ id }) => began.has(id)) : plan.train, options).examples;
-    const heldOut = examplesOf(plan.heldOut, options).examples;
-    if (train.length === 0) {
+    const train = examplesOf(chosen(plan.train, checkpoint?.signalIds), options);
+    const heldOut = examplesOf(chosen(plan.heldOut, checkpoint?.heldOutIds), options);
+    if (train.examples.length === 0) {
       throw new ThumbprintError(
         'bad-input',
-        'There is nothing to learn from yet. Rate or edit a reply first.',
+        train.skipped[0]?.reason ?? 'There is nothing to learn from yet. Rate or edit a reply first.',
       );
     }
     const parentVersion = checkpoint?.parentVersion ?? (await storage.activeVersion());
     const record = parentVersion === 0 ? undefined : await storage.adapter(parentVersion);
     return {
-      plan,
-      train,
-      heldOut,
+      train: train.examples,
+      heldOut: heldOut.examples,
+      skipped: [...train.skipped, ...heldOut.skipped],
+      hyperparameters: {
+        ...DEFAULT_HYPERPARAMETERS,
+        ...(checkpoint?.hyperparameters ?? plan.hyperparameters),
+      },
       parentVersion,
       current: record ? await adapterOf(host, record) : null,
       seed: checkpoint?.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
@@ -138,7 +150,7 @@ export class Updates {
       margin: checkpoint?.margins[index] ?? 0,
       gradNorm: 0,
     }));
-    const results: StepResult[] = [...done];
+    let results: readonly StepResult[] = done;
     const signal = this.running?.stopper.signal;
     const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures'>): Receipt => ({
       id: newId(),
@@ -146,8 +158,10 @@ export class Updates {
       model: host.folder.sha256,
       parentVersion: draft.parentVersion,
       signalIds: draft.train.map(({ id }) => id),
+      heldOutIds: draft.heldOut.map(({ id }) => id),
+      skipped: draft.skipped,
       seed: draft.seed,
-      hyperparameters: { ...draft.plan.hyperparameters, ...DEFAULT_LORA },
+      hyperparameters: { ...draft.hyperparameters, ...DEFAULT_LORA },
       losses: results.map(({ loss }) => loss),
       margins: results.map(({ margin }) => margin),
       seconds: (performance.now() - started) / 1000,
@@ -163,17 +177,18 @@ export class Updates {
           heldOut: draft.heldOut,
           anchors: host.anchors,
           rehearsal: host.rehearsal,
-          hyperparameters: draft.plan.hyperparameters,
+          hyperparameters: draft.hyperparameters,
           seed: draft.seed,
           ...(checkpoint ? { resume: { state: checkpoint, results: done } } : {}),
         },
         {
           ...(signal ? { signal } : {}),
-          onStage: (stage) => this.update({ stage, steps: draft.plan.hyperparameters.steps }),
+          onStage: (stage) => this.update({ stage, steps: draft.hyperparameters.steps }),
           onReferences: (examples) => this.keepReferences(examples),
           onStep: async (all) => {
-            results.splice(0, results.length, ...all);
-            await this.afterStep(trainer, draft, results, started);
+            results = all;
+            const secondsPerStep = (performance.now() - started) / 1000 / (all.length - done.length);
+            await this.afterStep(trainer, draft, all, secondsPerStep);
           },
         },
       );
@@ -216,7 +231,6 @@ export class Updates {
         receiptId: receipt.id,
       },
       receipt: kept,
-      trainedSignalIds: receipt.signalIds,
     });
     post({ type: 'receipt', receipt: kept });
     return kept;
@@ -237,11 +251,10 @@ export class Updates {
     trainer: Trainer,
     draft: Draft,
     results: readonly StepResult[],
-    started: number,
+    secondsPerStep: number,
   ): Promise<void> {
     const last = results.at(-1);
-    const steps = draft.plan.hyperparameters.steps;
-    const secondsPerStep = (performance.now() - started) / 1000 / results.length;
+    const { steps } = draft.hyperparameters;
     this.update({
       step: results.length,
       steps,
@@ -255,6 +268,8 @@ export class Updates {
       model: this.context.host.folder.sha256,
       parentVersion: draft.parentVersion,
       signalIds: draft.train.map(({ id }) => id),
+      heldOutIds: draft.heldOut.map(({ id }) => id),
+      hyperparameters: { ...draft.hyperparameters },
       seed: draft.seed,
       losses: results.map(({ loss }) => loss),
       margins: results.map(({ margin }) => margin),
@@ -275,9 +290,10 @@ export class Updates {
 }
 
 interface Draft {
-  plan: UpdatePlan;
   train: TrainingExample[];
   heldOut: TrainingExample[];
+  skipped: SkippedSignal[];
+  hyperparameters: Hyperparameters;
   parentVersion: number;
   current: AdapterWeights | null;
   seed: number;

@@ -69,8 +69,6 @@ export interface Snapshot {
   adapters: AdapterSummary[];
   receipts: Receipt[];
   signals: Signal[];
-  /** Signals that wait for the next update. */
-  waiting: number;
   settings: Settings;
   conversations: Conversation[];
 }

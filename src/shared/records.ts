@@ -90,8 +90,6 @@ export interface Signal {
   model: string;
   /** Base log-probabilities (natural, sum over reply tokens, end token included), filled once by the first training. */
   reference?: { chosen?: number; rejected?: number };
-  /** Adapter version whose training first used the signal; absent while it waits. */
-  trainedIn?: number;
 }
 
 export interface GateFigure {
@@ -105,6 +103,11 @@ export interface GateFigure {
   passed: boolean;
 }
 
+export interface SkippedSignal {
+  signalId: string;
+  reason: string;
+}
+
 /** Enough to explain an update and to repeat it. */
 export interface Receipt {
   id: string;
@@ -116,9 +119,14 @@ export interface Receipt {
   parentVersion: number;
   /** Given only when kept. */
   version?: number;
+  /** Signals trained on. */
   signalIds: string[];
+  /** Signals kept from training, which judged the candidate. */
+  heldOutIds: string[];
+  /** Signals that cannot be learned from, and why. */
+  skipped: SkippedSignal[];
   seed: number;
-  hyperparameters: Record<string, number | string>;
+  hyperparameters: Record<string, number>;
   /** Per step. */
   losses: number[];
   margins: number[];
@@ -148,7 +156,9 @@ export interface TrainingCheckpoint {
   model: string;
   parentVersion: number;
   signalIds: string[];
+  heldOutIds: string[];
   seed: number;
+  hyperparameters: Record<string, number>;
   step: number;
   losses: number[];
   margins: number[];

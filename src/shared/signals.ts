@@ -12,8 +12,40 @@ export function activeSignals(signals: readonly Signal[]): Signal[] {
   });
 }
 
-/** Active signals given since the last update ended, however it ended: a refusal waits for news, too. */
-export function waitingSignals(signals: readonly Signal[], receipts: readonly Receipt[]): Signal[] {
-  const last = receipts.reduce((time, { createdAt }) => Math.max(time, createdAt), 0);
-  return activeSignals(signals).filter(({ createdAt }) => createdAt > last);
+/** What an update made of a signal. */
+export type SignalOutcome =
+  | { state: 'learned'; version: number }
+  /** Kept from training: it judges updates. */
+  | { state: 'held-out' }
+  /** An update that used it was refused, and none has been kept since. */
+  | { state: 'tried' }
+  | { state: 'skipped'; reason: string };
+
+/**
+ * What became of each signal, by its id; one without an entry waits. Receipts alone say so: with another base model
+ * all signals wait anew, and those of a cancelled or failed update still wait.
+ * @param receipts oldest first.
+ */
+export function signalOutcomes(receipts: readonly Receipt[], model: string): Map<string, SignalOutcome> {
+  const outcomes = new Map<string, SignalOutcome>();
+  for (const { decision, version, signalIds, heldOutIds, skipped, model: trained } of receipts) {
+    if (trained !== model || (decision !== 'kept' && decision !== 'refused')) continue;
+    for (const { signalId, reason } of skipped) outcomes.set(signalId, { state: 'skipped', reason });
+    for (const id of heldOutIds) outcomes.set(id, { state: 'held-out' });
+    for (const id of signalIds) {
+      if (outcomes.get(id)?.state === 'learned') continue;
+      outcomes.set(id, version === undefined ? { state: 'tried' } : { state: 'learned', version });
+    }
+  }
+  return outcomes;
+}
+
+/** Active signals that no update has dealt with. */
+export function waitingSignals(
+  signals: readonly Signal[],
+  receipts: readonly Receipt[],
+  model: string,
+): Signal[] {
+  const outcomes = signalOutcomes(receipts, model);
+  return activeSignals(signals).filter(({ id }) => !outcomes.has(id));
 }

@@ -20,8 +20,6 @@ import { inTransaction } from './transaction';
 export interface AdapterCommit {
   record: AdapterRecord;
   receipt: Receipt;
-  /** Signals whose first training this was: each gets `trainedIn`. */
-  trainedSignalIds: readonly string[];
 }
 
 /** What the origin uses on disk and may use, in bytes; null where the browser does not say. */
@@ -164,7 +162,7 @@ export class Storage {
   }
 
   /**
-   * Merges fields into a stored signal (`withdrawnAt`, `reference`, `trainedIn`) and returns the result.
+   * Merges fields into a stored signal (`withdrawnAt`, `reference`) and returns the result.
    * Rejects with `storage` when there is no such signal.
    */
   updateSignal(id: string, changes: Partial<Omit<Signal, 'id'>>): Promise<Signal> {
@@ -198,38 +196,30 @@ export class Storage {
   }
 
   /**
-   * Promotes a trained adapter: its record, its receipt, `trainedIn` of its signals, the active pointer, and the end of
-   * the checkpoint, in one transaction.
+   * Promotes a trained adapter: its record, its receipt, the active pointer, and the end of the checkpoint, in one
+   * transaction.
    *
-   * Rejects with `internal` when the version has been used before or a signal does not exist; nothing is written then.
+   * Rejects with `internal` when the version has been used before; nothing is written then.
    */
-  commitAdapter({ record, receipt, trainedSignalIds }: AdapterCommit): Promise<void> {
+  commitAdapter({ record, receipt }: AdapterCommit): Promise<void> {
     return this.#write('save the adapter', (db) =>
-      inTransaction(
-        db,
-        ['adapters', 'receipts', 'signals', 'settings', 'optimizer'],
-        'strict',
-        async (transaction) => {
-          const settings = transaction.objectStore('settings');
-          const signals = transaction.objectStore('signals');
-          const last = numberOf(await settings.get('lastVersion'));
-          if (record.version <= last) {
-            throw new ThumbprintError(
-              'internal',
-              `Adapter version ${record.version} was used before; ask nextVersion().`,
-            );
-          }
-          const updated = await usedSignals(signals, trainedSignalIds, record.version);
-          await Promise.all([
-            transaction.objectStore('adapters').add(record),
-            transaction.objectStore('receipts').put(receipt),
-            ...updated.map((signal) => signals.put(signal)),
-            settings.put(record.version, 'active'),
-            settings.put(record.version, 'lastVersion'),
-            transaction.objectStore('optimizer').delete(CHECKPOINT_KEY),
-          ]);
-        },
-      ),
+      inTransaction(db, ['adapters', 'receipts', 'settings', 'optimizer'], 'strict', async (transaction) => {
+        const settings = transaction.objectStore('settings');
+        const last = numberOf(await settings.get('lastVersion'));
+        if (record.version <= last) {
+          throw new ThumbprintError(
+            'internal',
+            `Adapter version ${record.version} was used before; ask nextVersion().`,
+          );
+        }
+        await Promise.all([
+          transaction.objectStore('adapters').add(record),
+          transaction.objectStore('receipts').put(receipt),
+          settings.put(record.version, 'active'),
+          settings.put(record.version, 'lastVersion'),
+          transaction.objectStore('optimizer').delete(CHECKPOINT_KEY),
+        ]);
+      }),
     );
   }
 
@@ -277,29 +267,6 @@ export class Storage {
           transaction.objectStore('optimizer').delete(CHECKPOINT_KEY),
         ]),
       ),
-    );
-  }
-
-  /**
-   * Ends an update whose candidate was refused: like `putReceipt`, and marks its signals as used, so that they wait for
-   * no further update of their own (later ones still replay them). Their `trainedIn` becomes the version that stayed.
-   *
-   * Rejects with `internal` when a signal does not exist; nothing is written then.
-   */
-  refuseUpdate(receipt: Receipt, usedSignalIds: readonly string[]): Promise<void> {
-    return this.#write('save the receipt', (db) =>
-      inTransaction(db, ['receipts', 'signals', 'optimizer'], 'strict', async (transaction) => {
-        const updated = await usedSignals(
-          transaction.objectStore('signals'),
-          usedSignalIds,
-          receipt.parentVersion,
-        );
-        await Promise.all([
-          transaction.objectStore('receipts').put(receipt),
-          ...updated.map((signal) => transaction.objectStore('signals').put(signal)),
-          transaction.objectStore('optimizer').delete(CHECKPOINT_KEY),
-        ]);
-      }),
     );
   }
 
@@ -370,19 +337,6 @@ export class Storage {
 
 function numberOf(entry: unknown): number {
   return typeof entry === 'number' ? entry : 0;
-}
-
-/** The signals of these ids with `trainedIn` filled where it was empty. @throws ThumbprintError for an unknown id. */
-async function usedSignals(
-  store: { get(id: string): Promise<Signal | undefined> },
-  ids: readonly string[],
-  version: number,
-): Promise<Signal[]> {
-  const signals = await Promise.all(ids.map((id) => store.get(id)));
-  return signals.map((signal, index) => {
-    if (signal === undefined) throw missing('signal', ids[index] ?? '');
-    return { ...signal, trainedIn: signal.trainedIn ?? version };
-  });
 }
 
 function missing(kind: string, name: string): ThumbprintError {

@@ -63,15 +63,15 @@ export function rehearsalExamples(texts: readonly Sequence[]): TrainingExample[]
 export interface TrainHooks {
   /** Texts of the model's own training: `hyperparameters.rehearsal` of them join every step. */
   rehearsal?: readonly TrainingExample[];
-  /** After every step; `step` counts from 1. */
-  onStep?: (step: number, result: StepResult) => void | Promise<void>;
+  /** After every step, with the results of all so far. */
+  onStep?: (results: readonly StepResult[]) => void | Promise<void>;
   signal?: AbortSignal;
-  /** Steps already done. */
-  from?: number;
+  /** Steps done before an interruption. */
+  done?: readonly StepResult[];
 }
 
 /**
- * Runs the steps of an update from `from` on. Stops early once the mean margin of two steps in a row passes
+ * Runs the steps of an update that are not done yet, and answers the results of all. Stops early once the mean margin of two steps in a row passes
  * `margin_stop`: what is learned already is only overlearned.
  * @throws the signal's reason when cancelled.
  */
@@ -82,8 +82,12 @@ export async function runSteps(
   seed: number,
   hooks: TrainHooks = {},
 ): Promise<StepResult[]> {
-  const results: StepResult[] = [];
-  for (let step = hooks.from ?? 0; step < hyperparameters.steps; step++) {
+  const results: StepResult[] = [...(hooks.done ?? [])];
+  const learned = (): boolean => {
+    const lastTwo = results.slice(-2);
+    return lastTwo.length === 2 && lastTwo.every(({ margin }) => margin > hyperparameters.margin_stop);
+  };
+  for (let step = results.length; step < hyperparameters.steps && !learned(); step++) {
     hooks.signal?.throwIfAborted();
     const result = await trainer.step(
       stepExamples(examples, hooks.rehearsal ?? [], hyperparameters, seed, step),
@@ -94,9 +98,7 @@ export async function runSteps(
       },
     );
     results.push(result);
-    await hooks.onStep?.(step + 1, result);
-    const [previous, last] = results.slice(-2);
-    if (last && previous && Math.min(last.margin, previous.margin) > hyperparameters.margin_stop) break;
+    await hooks.onStep?.(results);
   }
   return results;
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { balanceThumbs, examplesOf } from '../../src/adaptation/examples';
 import { planUpdate } from '../../src/adaptation/plan';
-import type { Signal } from '../../src/shared/records';
-import { activeSignals } from '../../src/shared/signals';
+import type { Receipt, Signal } from '../../src/shared/records';
+import { activeSignals, signalOutcomes, waitingSignals } from '../../src/shared/signals';
 
 /** A tokenizer of characters. */
 const tokenizer = {
@@ -30,7 +30,55 @@ function signal(changes: Partial<Signal>): Signal {
   };
 }
 
+function receipt(changes: Partial<Receipt>): Receipt {
+  return {
+    id: 'r',
+    createdAt: 0,
+    decision: 'kept',
+    reason: '',
+    model: 'm',
+    parentVersion: 0,
+    signalIds: [],
+    heldOutIds: [],
+    skipped: [],
+    seed: 0,
+    hyperparameters: {},
+    losses: [],
+    margins: [],
+    figures: [],
+    seconds: 0,
+    ...changes,
+  };
+}
+
 describe('signals', () => {
+  it('wait until an update has dealt with them, also those given while it ran', () => {
+    const [learned, judge, tooLong, tried, late, gone] = [1, 2, 3, 4, 5, 6].map(() => signal({}));
+    if (!learned || !judge || !tooLong || !tried || !late || !gone) throw new Error('six signals');
+    const signals = [learned, judge, tooLong, tried, late, { ...gone, withdrawnAt: 9 }];
+    const skipped = [{ signalId: tooLong.id, reason: 'too long' }];
+    const receipts = [
+      // Ended after `late` was given.
+      receipt({
+        createdAt: late.createdAt + 1,
+        version: 1,
+        signalIds: [learned.id],
+        heldOutIds: [judge.id],
+        skipped,
+      }),
+      receipt({ decision: 'cancelled', signalIds: [learned.id, tried.id, late.id] }),
+      receipt({ decision: 'refused', signalIds: [learned.id, tried.id] }),
+    ];
+    expect(waitingSignals(signals, receipts, 'm')).toEqual([late]);
+    expect(Object.fromEntries(signalOutcomes(receipts, 'm'))).toEqual({
+      [learned.id]: { state: 'learned', version: 1 },
+      [judge.id]: { state: 'held-out' },
+      [tooLong.id]: { state: 'skipped', reason: 'too long' },
+      [tried.id]: { state: 'tried' },
+    });
+    expect(waitingSignals(signals, receipts, 'another model')).toHaveLength(5);
+  });
+
   it('count until withdrawn, and of two thumbs on one reply the last', () => {
     const first = signal({ messageId: 'same', chosen: 'a' });
     const second = signal({ messageId: 'same', kind: 'down', rejected: 'a' });

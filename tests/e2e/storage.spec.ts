@@ -49,6 +49,8 @@ function receipt(id: string): Receipt {
     model: 'a'.repeat(64),
     parentVersion: 0,
     signalIds: ['s1'],
+    heldOutIds: [],
+    skipped: [],
     seed: 1,
     hyperparameters: { rank: 4 },
     losses: [0.7],
@@ -108,7 +110,9 @@ test('promotes an adapter with everything that belongs to it', async ({ page }) 
         model: record.model,
         parentVersion: 0,
         signalIds: ['s1'],
+        heldOutIds: [],
         seed: 1,
+        hyperparameters: {},
         step: 3,
         losses: [],
         margins: [],
@@ -121,14 +125,12 @@ test('promotes an adapter with everything that belongs to it', async ({ page }) 
       await storage.commitAdapter({
         record: { ...record, bytes: new Uint8Array([1, 2, 3]).buffer },
         receipt: kept,
-        trainedSignalIds: ['s1'],
       });
       return {
         resumed: [...resumed],
         active: await storage.activeVersion(),
         bytes: [...new Uint8Array((await storage.adapter(1))?.bytes ?? new ArrayBuffer(0))],
         summaries: await storage.listAdapters(),
-        trainedIn: (await storage.listSignals()).map((one) => one.trainedIn ?? null),
         receipts: (await storage.listReceipts()).length,
         checkpoint: (await storage.loadCheckpoint()) ?? null,
       };
@@ -140,27 +142,40 @@ test('promotes an adapter with everything that belongs to it', async ({ page }) 
     active: 1,
     bytes: [1, 2, 3],
     summaries: [{ ...adapter(1), byteLength: 3 }],
-    trainedIn: [1, null],
     receipts: 1,
     checkpoint: null,
   });
 });
 
-test('ends a refused update: receipt kept, signals used, no adapter', async ({ page }) => {
+test('ends a refused update: its receipt stays, its checkpoint goes, no adapter', async ({ page }) => {
   const result = await page.evaluate(
-    async ({ refused, signals }) => {
+    async ({ refused }) => {
       const storage = await storageUnderTest.openStorage();
-      for (const one of signals) await storage.addSignal(one);
-      await storage.refuseUpdate(refused, ['s1']);
+      await storage.saveCheckpoint({
+        model: refused.model,
+        parentVersion: 0,
+        signalIds: ['s1'],
+        heldOutIds: [],
+        seed: 1,
+        hyperparameters: {},
+        step: 1,
+        losses: [],
+        margins: [],
+        parameters: new ArrayBuffer(8),
+        firstMoments: new ArrayBuffer(8),
+        secondMoments: new ArrayBuffer(8),
+        startedAt: 1,
+      });
+      await storage.putReceipt(refused);
       return {
-        trainedIn: (await storage.listSignals()).map((one) => one.trainedIn ?? null),
         receipts: (await storage.listReceipts()).map(({ decision }) => decision),
+        checkpoint: (await storage.loadCheckpoint()) ?? null,
         next: await storage.nextVersion(),
       };
     },
-    { refused: { ...receipt('r1'), decision: 'refused' as const }, signals: [signal('s1'), signal('s2')] },
+    { refused: { ...receipt('r1'), decision: 'refused' as const } },
   );
-  expect(result).toEqual({ trainedIn: [0, null], receipts: ['refused'], next: 1 });
+  expect(result).toEqual({ receipts: ['refused'], checkpoint: null, next: 1 });
 });
 
 test('leaves nothing of a promotion that fails halfway', async ({ page }) => {
@@ -172,15 +187,14 @@ test('leaves nothing of a promotion that fails halfway', async ({ page }) => {
       const codes: string[] = [];
       const failing = [
         // Cannot be cloned: throws after the adapter has been handed to IndexedDB.
-        { receipt: { ...kept, seconds: (() => 1) as unknown as number }, trainedSignalIds: ['s1'] },
-        { receipt: kept, trainedSignalIds: ['s1', 'unknown'] },
+        { record: { ...record, bytes }, receipt: { ...kept, seconds: (() => 1) as unknown as number } },
+        // A version given out before.
+        { record: { ...record, version: 0, bytes }, receipt: kept },
       ];
-      for (const part of failing) {
-        await storage
-          .commitAdapter({ record: { ...record, bytes }, ...part })
-          .catch((error: { code: string }) => {
-            codes.push(error.code);
-          });
+      for (const commit of failing) {
+        await storage.commitAdapter(commit).catch((error: { code: string }) => {
+          codes.push(error.code);
+        });
       }
       return {
         codes,
@@ -188,7 +202,6 @@ test('leaves nothing of a promotion that fails halfway', async ({ page }) => {
         receipts: (await storage.listReceipts()).length,
         active: await storage.activeVersion(),
         next: await storage.nextVersion(),
-        trainedIn: (await storage.listSignals()).map((stored) => stored.trainedIn ?? null),
       };
     },
     { record: adapter(1), kept: receipt('r1'), one: signal('s1') },
@@ -199,7 +212,6 @@ test('leaves nothing of a promotion that fails halfway', async ({ page }) => {
     receipts: 0,
     active: 0,
     next: 1,
-    trainedIn: [null],
   });
 });
 
@@ -208,15 +220,15 @@ test('never gives a version number twice, also after a roll-back', async ({ page
     async ({ first, second, kept }) => {
       const storage = await storageUnderTest.openStorage();
       const bytes = new ArrayBuffer(4);
-      await storage.commitAdapter({ record: { ...first, bytes }, receipt: kept, trainedSignalIds: [] });
+      await storage.commitAdapter({ record: { ...first, bytes }, receipt: kept });
       await storage.setActive(0);
       const next = await storage.nextVersion();
       const again = await storage
-        .commitAdapter({ record: { ...first, bytes }, receipt: kept, trainedSignalIds: [] })
+        .commitAdapter({ record: { ...first, bytes }, receipt: kept })
         .then(() => 'written')
         .catch((error: { code: string }) => error.code);
       const rolledBack = await storage.activeVersion();
-      await storage.commitAdapter({ record: { ...second, bytes }, receipt: kept, trainedSignalIds: [] });
+      await storage.commitAdapter({ record: { ...second, bytes }, receipt: kept });
       const unknown = await storage
         .setActive(7)
         .then(() => 'switched')
@@ -238,7 +250,6 @@ test('leaves an adapter whole or absent when the tab is killed while it is writt
       void storage.commitAdapter({
         record: { ...record, bytes: new ArrayBuffer(8_000_000) },
         receipt: kept,
-        trainedSignalIds: [],
       });
     },
     { record: adapter(1), kept: receipt('r1') },
@@ -295,7 +306,6 @@ test('deletes everything', async ({ page }) => {
       await storage.commitAdapter({
         record: { ...record, bytes: new ArrayBuffer(4) },
         receipt: kept,
-        trainedSignalIds: ['s1'],
       });
       await storage.saveSettings({ ...(await storage.loadSettings()), systemPrompt: 'x' });
       await storage.deleteEverything();

@@ -26,3 +26,17 @@ it('holds training back while paused, and ends it when cancelled', async () => {
   stopper.abort(new Error('cancelled'));
   await expect(training).rejects.toThrow('cancelled');
 });
+
+it('runs chat work one after the other, also after a failure', async () => {
+  const turns = new DeviceTurns();
+  const order: string[] = [];
+  const slow = turns.foreground(async () => {
+    await soon();
+    order.push('slow');
+    throw new Error('failed');
+  });
+  const quick = turns.foreground(() => Promise.resolve(order.push('quick')));
+  await expect(slow).rejects.toThrow('failed');
+  await quick;
+  expect(order).toEqual(['slow', 'quick']);
+});

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelFolder } from '../../src/formats/model-folder';
 import { ModelRuntime } from '../../src/model/runtime';
 import { addReferences, batchAt, runSteps } from '../../src/training/train';
+import type { StepResult } from '../../src/training/types';
 import { microBatches } from '../../src/training/examples';
 import { Trainer } from '../../src/training/trainer';
 import { DEFAULT_HYPERPARAMETERS, type TrainingExample } from '../../src/training/types';
@@ -57,11 +58,13 @@ describe('the trainer', () => {
       await runSteps(trainer, examples, HYPERPARAMETERS, 5);
       return trainer.state();
     });
+    let done: readonly StepResult[] = [];
     const saved = await withTrainer(async (trainer) => {
       const examples = await addReferences(trainer, EXAMPLES);
       await runSteps(trainer, examples, { ...HYPERPARAMETERS }, 5, {
-        onStep: (step) => {
-          if (step === 3) throw new Error('the tab was closed');
+        onStep: (results) => {
+          done = results;
+          if (results.length === 3) throw new Error('the tab was closed');
         },
       }).catch(() => undefined);
       return trainer.state();
@@ -70,10 +73,21 @@ describe('the trainer', () => {
     const resumed = await withTrainer(async (trainer) => {
       trainer.restore({ ...LORA, base: folder.sha256 }, saved);
       const examples = await addReferences(trainer, EXAMPLES);
-      await runSteps(trainer, examples, HYPERPARAMETERS, 5, { from: saved.step });
+      await runSteps(trainer, examples, HYPERPARAMETERS, 5, { done });
       return trainer.state();
     });
     expect(resumed).toEqual(whole);
+  });
+
+  it('stops once two steps in a row have passed the margin, counting those before an interruption', async () => {
+    await withTrainer(async (trainer) => {
+      const examples = await addReferences(trainer, EXAMPLES);
+      const eager = { ...HYPERPARAMETERS, margin_stop: -100 };
+      const results = await runSteps(trainer, examples, eager, 5);
+      expect(results).toHaveLength(2);
+      expect(await runSteps(trainer, examples, eager, 5, { done: results.slice(0, 1) })).toHaveLength(2);
+      expect(await runSteps(trainer, examples, eager, 5, { done: results })).toEqual(results);
+    });
   });
 
   it('has the same gradient however the batch is cut', async () => {

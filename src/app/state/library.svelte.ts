@@ -8,7 +8,7 @@ import {
   type Settings,
   type Signal,
 } from '../../shared/records';
-import { waitingSignals } from '../../shared/signals';
+import { signalOutcomes, waitingSignals } from '../../shared/signals';
 import type { ReadableStorage } from '../../storage/database';
 import type { EngineState } from './engine.svelte';
 
@@ -23,8 +23,8 @@ export class Library {
   receipts = $state.raw<Receipt[]>([]);
   settings = $state.raw<Settings>(DEFAULT_SETTINGS);
   activeAdapter = $state(0);
-  /** Signals that wait for the next update. */
-  waiting = $state(0);
+  /** sha-256 of the base model; before the engine says so, that of the last update. */
+  #model = $state('');
 
   constructor(engine: EngineState) {
     engine.subscribe((event) => this.#receive(event));
@@ -33,6 +33,9 @@ export class Library {
   /** Newest first. */
   receiptsNewestFirst = $derived([...this.receipts].sort((a, b) => b.createdAt - a.createdAt));
   signalsNewestFirst = $derived([...this.signals].sort((a, b) => b.createdAt - a.createdAt));
+  outcomes = $derived(signalOutcomes(this.receipts, this.#model));
+  /** How many signals wait for the next update. */
+  waiting = $derived(waitingSignals(this.signals, this.receipts, this.#model).length);
   adaptersNewestFirst = $derived([...this.adapters].sort((a, b) => b.version - a.version));
 
   /** Reads everything; called before the engine runs and after it has deleted everything. */
@@ -46,7 +49,7 @@ export class Library {
       storage.activeVersion(),
     ]);
     Object.assign(this, { conversations, signals, adapters, receipts, settings, activeAdapter });
-    this.waiting = waitingSignals(signals, receipts).length;
+    this.#model ||= receipts.at(-1)?.model ?? '';
   }
 
   conversation(id: string | null): Conversation | undefined {
@@ -75,9 +78,9 @@ export class Library {
   #receive(event: EngineEvent): void {
     switch (event.type) {
       case 'snapshot': {
-        const { conversations, signals, adapters, receipts, settings, activeAdapter, waiting } =
-          event.snapshot;
-        Object.assign(this, { signals, adapters, receipts, settings, activeAdapter, waiting });
+        const { conversations, signals, adapters, receipts, settings, activeAdapter, model } = event.snapshot;
+        Object.assign(this, { signals, adapters, receipts, settings, activeAdapter });
+        this.#model = model.sha256;
         this.conversations = [...conversations].sort((a, b) => b.updatedAt - a.updatedAt);
         break;
       }

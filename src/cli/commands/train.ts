@@ -45,8 +45,14 @@ export const command: Command = {
       lines.map((line, index) => exampleOf(line, `line ${index + 1}`, tokenizer)),
     );
     await runSteps(trainer, examples, hyperparametersOf(options), options.seed ?? 0, {
-      onStep: (step, { loss, margin, gradNorm }) => {
-        printJson({ step, loss, margin, grad_norm: gradNorm });
+      onStep: (results) => {
+        const last = results.at(-1);
+        printJson({
+          step: results.length,
+          loss: last?.loss,
+          margin: last?.margin,
+          grad_norm: last?.gradNorm,
+        });
       },
     });
     const { safetensors, adapterConfig } = writeAdapter(await trainer.adapter(), folder.config, folder.name);
