@@ -10,12 +10,14 @@ import { openEngine } from '../engine';
 import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
 import { log, printJson, readJson, writeFiles } from '../io';
 import { type BenchRow, measureBaseline, runOne } from './personalize';
+import { plot } from './personalize-plot';
 import { csv, markdown } from './personalize-report';
+import { trainStyleClassifier } from './style-classifier';
 import { readStyles, STYLES } from './styles';
 
 const DATA = 'models/recipe/data/thumbling_styles.jsonl.gz';
 
-/** `bench personalize`: one JSON line a run, and a CSV and a Markdown table when --out names a folder. */
+/** `bench personalize`: one JSON line a run, and a CSV, a Markdown table and a plot when --out names a folder. */
 export async function bench(args: readonly string[]): Promise<void> {
   const { options } = parseOptions(args, {
     model: 'string',
@@ -57,6 +59,8 @@ export async function bench(args: readonly string[]): Promise<void> {
   const all = await readStyles(DATA);
   const data = { train: all.train, held: all.held.slice(0, options.held ?? all.held.length) };
   const texts = async (file: string) => readTexts(file, await readJson(`${model}/${file}`), tokenizer);
+  const { classify, heldOutAccuracy } = trainStyleClassifier(all, 1);
+  log(`The style classifier names ${(heldOutAccuracy * 100).toFixed(1)} % of the held-out replies rightly.`);
   const anchors = await texts('anchors.json');
   const rehearsal = rehearsalExamples(await texts('rehearsal.json'));
   const baseline = await measureBaseline(engine, data.held, anchors);
@@ -69,6 +73,7 @@ export async function bench(args: readonly string[]): Promise<void> {
             hyperparameters,
             rank,
             rehearsal,
+            classify,
           });
           rows.push(row);
           printJson(row);
@@ -81,7 +86,13 @@ export async function bench(args: readonly string[]): Promise<void> {
   const command = `npm run cli -- bench personalize ${args.join(' ')}`;
   const files = {
     'personalize.csv': csv(rows),
-    'personalize.md': markdown(rows, command, hyperparameters, runtime.gpu.info.description),
+    'personalize.md': markdown(rows, {
+      command,
+      hyperparameters,
+      device: runtime.gpu.info.description,
+      classifierAccuracy: heldOutAccuracy,
+    }),
+    'personalize.svg': plot(rows),
   };
   await writeFiles(
     options.out,

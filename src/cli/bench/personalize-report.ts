@@ -8,8 +8,12 @@ const COLUMNS = [
   'seed',
   'accuracy',
   'pairs',
+  'accuracy_low',
+  'accuracy_high',
   'anchor_bits_base',
   'anchor_bits',
+  'own_style_share_base',
+  'own_style_share',
   'list_share_base',
   'list_share',
   'mean_words_base',
@@ -28,12 +32,19 @@ function round(value: string | number): string {
   return typeof value === 'number' ? String(Number(value.toFixed(4))) : value;
 }
 
+export interface ReportOptions {
+  /** What was typed. */
+  command: string;
+  hyperparameters: Hyperparameters;
+  device: string;
+  /** Held-out accuracy of the classifier that judges the replies' style. */
+  classifierAccuracy: number;
+}
+
 /** Means over seeds, with the least and largest accuracy, and what the model now says. */
 export function markdown(
   rows: readonly BenchRow[],
-  command: string,
-  hyperparameters: Hyperparameters,
-  device: string,
+  { command, hyperparameters, device, classifierAccuracy }: ReportOptions,
 ): string {
   const groups = new Map<string, BenchRow[]>();
   for (const row of rows) {
@@ -43,7 +54,7 @@ export function markdown(
   const body = [...groups.values()].map((group) => {
     const [first] = group;
     const mean = (
-      key: 'accuracy' | 'list_share' | 'mean_words' | 'anchor_bits' | 'seconds_per_step',
+      key: 'accuracy' | 'own_style_share' | 'list_share' | 'mean_words' | 'anchor_bits' | 'seconds_per_step',
     ): number => group.reduce((sum, row) => sum + row[key], 0) / group.length;
     const accuracies = group.map((row) => row.accuracy);
     const forgetting = mean('anchor_bits') - (first?.anchor_bits_base ?? 0);
@@ -52,6 +63,7 @@ export function markdown(
       first?.signals,
       first?.k,
       `${mean('accuracy').toFixed(3)} (${Math.min(...accuracies).toFixed(3)}–${Math.max(...accuracies).toFixed(3)})`,
+      `${percent(mean('own_style_share'))} (${percent(first?.own_style_share_base ?? 0)})`,
       `${percent(mean('list_share'))} (${percent(first?.list_share_base ?? 0)})`,
       `${mean('mean_words').toFixed(1)} (${(first?.mean_words_base ?? 0).toFixed(1)})`,
       `${forgetting >= 0 ? '+' : ''}${forgetting.toFixed(3)}`,
@@ -64,10 +76,12 @@ export function markdown(
 Written by \`${command}\` on ${device}: the int4 model, trained by the WGSL kernels. Means over ${seeds} seed(s); in
 brackets the range, or the base model's figure. Accuracy: of all held-out pairs (the style's reply beside each other
 style's) the share that the implicit reward log π/π_ref orders as the user would; the base has 0.5 by construction.
-Lists and words: own greedy replies to all held-out prompts. Forgetting: bits per token on the 64 anchor texts.
+Own style, lists and words: own greedy replies to all held-out prompts. Own style is judged by a logistic regression on
+character n-grams, which names ${percent(classifierAccuracy)} of the held-out replies rightly; lists are counted by their
+numbers. Forgetting: bits per token on the 64 anchor texts.
 
-| style | signals | K | accuracy | lists | words | forgetting | s a step |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+| style | signals | K | accuracy | own style | lists | words | forgetting | s a step |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${body.map((line) => `| ${line} |`).join('\n')}
 
 Hyperparameters: ${Object.entries(hyperparameters)

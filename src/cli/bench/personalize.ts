@@ -10,7 +10,9 @@ import { addReferences, runSteps } from '../../training/train';
 import type { Trainer } from '../../training/trainer';
 import type { Hyperparameters, TrainingExample } from '../../training/types';
 import type { ModelFolder } from '../../formats/model-folder';
+import type { StyleClassifier } from './style-classifier';
 import { simulate, type SimulatedSignal, type Style, type StyledPrompt, STYLES } from './styles';
+import { wilson95 } from './wilson';
 
 /** What the bench runs on. */
 export interface BenchEngine {
@@ -32,9 +34,14 @@ export interface BenchRow extends BenchRun {
   /** Of held-out pairs: how many the implicit reward orders as the user would. */
   accuracy: number;
   pairs: number;
+  /** Wilson's 95 % interval of the accuracy, as if no two pairs had a reply in common. */
+  accuracy_low: number;
+  accuracy_high: number;
   anchor_bits_base: number;
   anchor_bits: number;
   /** Own greedy replies to held-out prompts. */
+  own_style_share: number;
+  own_style_share_base: number;
   list_share: number;
   list_share_base: number;
   mean_words: number;
@@ -85,7 +92,12 @@ export async function runOne(
   data: Record<'train' | 'held', StyledPrompt[]>,
   anchors: readonly Sequence[],
   baseline: Baseline,
-  options: { hyperparameters: Hyperparameters; rank: number; rehearsal: readonly TrainingExample[] },
+  options: {
+    hyperparameters: Hyperparameters;
+    rank: number;
+    rehearsal: readonly TrainingExample[];
+    classify: StyleClassifier['classify'];
+  },
 ): Promise<BenchRow> {
   const { folder, trainer, slot, generator: _, tokenizer } = engine;
   const { rank, hyperparameters } = options;
@@ -105,10 +117,17 @@ export async function runOne(
   const bits = bitsPerToken(await trainer.score(anchors, 'adapter'));
   slot.load(await trainer.adapter());
   const replies = await ownReplies(engine, data.held);
+  const styleShare = (texts: readonly string[]): number =>
+    texts.filter((text) => options.classify(text) === run.style).length / texts.length;
+  const { low, high } = wilson95(correct / pairs, pairs);
   return {
     ...run,
     accuracy: correct / pairs,
     pairs,
+    accuracy_low: low,
+    accuracy_high: high,
+    own_style_share: styleShare(replies),
+    own_style_share_base: styleShare(baseline.replies),
     anchor_bits_base: baseline.anchors,
     anchor_bits: bits,
     list_share: listShare(replies),
