@@ -1,11 +1,12 @@
 import { required } from '../shared/assert';
+import { Allocation } from '../gpu/allocation';
 import { type Dispatch, Program } from '../gpu/program';
 import { embed } from '../kernels/embed';
 import { linearRow } from '../kernels/linear';
 import { rmsNorm } from '../kernels/rms-norm';
 import { gatherRows } from '../kernels/rows';
 import { sample } from '../kernels/sample';
-import { activationBuffers, createActivations, paddedRows } from '../model/activations';
+import { createActivations, paddedRows } from '../model/activations';
 import { forwardLayer, type ForwardContext, type KeyValue } from '../model/layer';
 import type { AdapterSlot } from '../model/lora';
 import { TARGET_WORDS, TOKEN_WORDS } from '../model/packed-batch';
@@ -28,6 +29,7 @@ export interface DecoderBuffers {
   seen: GPUBuffer;
   /** (token, bits of its log-probability) */
   sampled: GPUBuffer;
+  readback: GPUBuffer;
   /** Uniform Sampling of shaders/sample/sample.wgsl */
   sampling: GPUBuffer;
   /** f32 [vocab] */
@@ -45,38 +47,34 @@ export interface DecoderPrograms {
   decode: Program;
   /** Draws a token from the logits. */
   sample: Program;
-  owned: GPUBuffer[];
+  memory: Allocation;
 }
 
 export async function buildDecoder(runtime: ModelRuntime, adapter: AdapterSlot): Promise<DecoderPrograms> {
   const { gpu, config, weights } = runtime;
   const { lanes } = gpu;
   const capacity = config.context_window_size;
-  const owned: GPUBuffer[] = [];
-  const own = (buffer: GPUBuffer): GPUBuffer => {
-    owned.push(buffer);
-    return buffer;
-  };
-  const storage = (label: string, bytes: number): GPUBuffer => own(gpu.storage(label, bytes));
+  const memory = new Allocation(gpu);
   const matrix = (label: string, rows: number): GPUBuffer =>
-    storage(label, paddedRows(rows) * config.hidden_size * 4);
+    memory.storage(label, paddedRows(rows) * config.hidden_size * 4);
   const kvBytes = capacity * config.num_key_value_heads * config.head_dim * 4;
   const caches = weights.layers.map((_, layer): KeyValue => ({
-    keys: storage(`keys ${layer}`, kvBytes),
-    values: storage(`values ${layer}`, kvBytes),
+    keys: memory.storage(`keys ${layer}`, kvBytes),
+    values: memory.storage(`values ${layer}`, kvBytes),
   }));
   const buffers: DecoderBuffers = {
-    prompt: storage('prompt tokens', PREFILL_ROWS * TOKEN_WORDS * 4),
-    token: storage('decode token', TOKEN_WORDS * 4),
-    lastRow: storage('last row', TARGET_WORDS * 4),
-    batch: own(gpu.uniform('prompt batch', 16)),
-    seen: storage('seen tokens', config.vocab_size * 4),
-    sampled: storage('sampled', 16),
-    sampling: own(gpu.uniform('sampling', 32)),
-    logits: storage('logits', config.vocab_size * 4),
+    prompt: memory.storage('prompt tokens', PREFILL_ROWS * TOKEN_WORDS * 4),
+    token: memory.storage('decode token', TOKEN_WORDS * 4),
+    lastRow: memory.storage('last row', TARGET_WORDS * 4),
+    batch: memory.uniform('prompt batch', 16),
+    seen: memory.storage('seen tokens', config.vocab_size * 4),
+    sampled: memory.storage('sampled', 16),
+    readback: memory.staging('sampled (readback)', 16),
+    sampling: memory.uniform('sampling', 32),
+    logits: memory.storage('logits', config.vocab_size * 4),
   };
   // As Batch one token, as Chunk one target: the words are the same.
-  const one = own(gpu.uniform('batch of one', 16));
+  const one = memory.uniform('batch of one', 16);
   gpu.write(one, new Uint32Array([1, 0, 0, 0]));
 
   const stack = (
@@ -84,13 +82,11 @@ export async function buildDecoder(runtime: ModelRuntime, adapter: AdapterSlot):
     batch: GPUBuffer,
     rows: number,
   ): { dispatches: Dispatch[]; result: GPUBuffer } => {
-    const activations = createActivations(gpu, config, runtime.layout.rank, rows);
-    owned.push(...activationBuffers(activations));
     const context: ForwardContext = {
       lanes,
       weights,
       adapter,
-      activations,
+      activations: createActivations(memory, config, runtime.layout.rank, rows),
       tokens,
       batch,
       capacity,
@@ -139,5 +135,5 @@ export async function buildDecoder(runtime: ModelRuntime, adapter: AdapterSlot):
     build([...decode.dispatches, ...head(decode.result)]),
     build([sample({ vocab: config.vocab_size, logits, seen, tokens: token, sampled, sampling })]),
   ]);
-  return { buffers, prefill: prefillProgram, prefillHead, decode: decodeProgram, sample: draw, owned };
+  return { buffers, prefill: prefillProgram, prefillHead, decode: decodeProgram, sample: draw, memory };
 }

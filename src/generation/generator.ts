@@ -35,7 +35,6 @@ export class Generator {
   private readonly gpu: Gpu;
   private readonly adapter: AdapterSlot;
   private readonly programs: DecoderPrograms;
-  private readonly staging: GPUBuffer;
   /** Tokens whose keys and values are in the cache, and the state of the adapter that computed them. */
   private cached: number[] = [];
   private cachedRevision = -1;
@@ -46,11 +45,6 @@ export class Generator {
     this.gpu = runtime.gpu;
     this.adapter = adapter;
     this.programs = programs;
-    this.staging = this.gpu.createBuffer(
-      'sampled (readback)',
-      16,
-      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    );
   }
 
   /** Compiles everything that generation needs. */
@@ -116,7 +110,7 @@ export class Generator {
   }
 
   destroy(): void {
-    this.gpu.destroy(...this.programs.owned, this.staging);
+    this.programs.memory.destroy();
   }
 
   private async exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -191,11 +185,11 @@ export class Generator {
     }
     sample.encode(pass, ONE_TOKEN);
     pass.end();
-    encoder.copyBufferToBuffer(buffers.sampled, 0, this.staging, 0, 8);
+    encoder.copyBufferToBuffer(buffers.sampled, 0, buffers.readback, 0, 8);
     this.gpu.device.queue.submit([encoder.finish()]);
-    await this.staging.mapAsync(GPUMapMode.READ, 0, 8);
-    const words = new Uint32Array(this.staging.getMappedRange(0, 8).slice(0));
-    this.staging.unmap();
+    await buffers.readback.mapAsync(GPUMapMode.READ, 0, 8);
+    const words = new Uint32Array(buffers.readback.getMappedRange(0, 8).slice(0));
+    buffers.readback.unmap();
     return { id: words[0] ?? 0, logprob: new Float32Array(words.buffer)[1] ?? 0 };
   }
 }

@@ -1,5 +1,5 @@
 import { linearShapes, type LinearName, type ModelConfig } from '../formats/model-config';
-import type { Gpu } from '../gpu/device';
+import type { Allocation } from '../gpu/allocation';
 
 /** Scratch of one layer's forward pass for up to `rows` tokens; the backward pass finds here what it needs. */
 export interface Activations {
@@ -25,9 +25,14 @@ export function paddedRows(rows: number): number {
   return Math.ceil(rows / 8) * 8;
 }
 
-export function createActivations(gpu: Gpu, config: ModelConfig, rank: number, rows: number): Activations {
+export function createActivations(
+  memory: Allocation,
+  config: ModelConfig,
+  rank: number,
+  rows: number,
+): Activations {
   const padded = paddedRows(rows);
-  const matrix = (label: string, columns: number): GPUBuffer => gpu.storage(label, padded * columns * 4);
+  const matrix = (label: string, columns: number): GPUBuffer => memory.storage(label, padded * columns * 4);
   const { hidden_size, intermediate_size, num_attention_heads, head_dim } = config;
   const shapes = linearShapes(config);
   const attention = num_attention_heads * head_dim;
@@ -46,9 +51,4 @@ export function createActivations(gpu: Gpu, config: ModelConfig, rank: number, r
       shapes.map(({ name, parts }) => [name, matrix(`xa ${name}`, parts.length * Math.ceil(rank / 4) * 4)]),
     ) as Record<LinearName, GPUBuffer>,
   };
-}
-
-export function activationBuffers(activations: Activations): GPUBuffer[] {
-  const { rows: _, xa, ...buffers } = activations;
-  return [...Object.values(buffers), ...Object.values(xa)];
 }

@@ -1,3 +1,4 @@
+import { Allocation } from '../gpu/allocation';
 import type { Gpu } from '../gpu/device';
 import { type BatchSize, type Dispatch, type PipelineCache, Program, submit } from '../gpu/program';
 import { embed } from '../kernels/embed';
@@ -7,7 +8,7 @@ import { gatherRows } from '../kernels/rows';
 import { tokenLogprob } from '../kernels/token-logprob';
 import { required } from '../shared/assert';
 import { ThumbprintError } from '../shared/errors';
-import { activationBuffers, createActivations, paddedRows } from './activations';
+import { createActivations, paddedRows } from './activations';
 import { forwardLayer, type ForwardContext, type KeyValue } from './layer';
 import type { AdapterSlot } from './lora';
 import { type PackedBatch, TARGET_WORDS, TOKEN_WORDS } from './packed-batch';
@@ -42,7 +43,7 @@ export class PackedForward {
   private readonly chunk: GPUBuffer;
   private readonly chunkRows: number;
   private readonly chunkGradients: GPUBuffer;
-  private readonly owned: GPUBuffer[] = [];
+  private readonly memory: Allocation;
   private layers: Program[] = [];
   private head: Program | null = null;
 
@@ -56,22 +57,18 @@ export class PackedForward {
     this.gradient = gradient;
     const { config } = weights;
     const padded = paddedRows(rows);
-    const own = (buffer: GPUBuffer): GPUBuffer => {
-      this.owned.push(buffer);
-      return buffer;
-    };
+    const memory = new Allocation(gpu);
+    this.memory = memory;
     const matrix = (label: string, height: number, columns: number): GPUBuffer =>
-      own(gpu.storage(label, height * columns * 4));
+      memory.storage(label, height * columns * 4);
     const kv = config.num_key_value_heads * config.head_dim;
-    const activations = createActivations(gpu, config, adapter.layout.rank, rows);
-    this.owned.push(...activationBuffers(activations));
     this.context = {
       lanes: gpu.lanes,
       weights,
       adapter,
-      activations,
-      tokens: own(gpu.storage('batch tokens', padded * TOKEN_WORDS * 4)),
-      batch: own(gpu.uniform('batch', 16)),
+      activations: createActivations(memory, config, adapter.layout.rank, rows),
+      tokens: memory.storage('batch tokens', padded * TOKEN_WORDS * 4),
+      batch: memory.uniform('batch', 16),
       capacity: padded,
       single: false,
     };
@@ -79,10 +76,10 @@ export class PackedForward {
     this.streams = Array.from({ length: config.num_hidden_layers + 1 }, (_, layer) =>
       matrix(`stream ${layer}`, padded, config.hidden_size),
     );
-    this.targets = own(gpu.storage('targets', padded * TARGET_WORDS * 4));
-    this.logprobs = own(gpu.storage('logprobs', padded * 4));
+    this.targets = memory.storage('targets', padded * TARGET_WORDS * 4);
+    this.logprobs = memory.storage('logprobs', padded * 4);
     this.targetGradients = matrix('target gradients', padded, config.hidden_size);
-    this.chunk = own(gpu.uniform('chunk', 16));
+    this.chunk = memory.uniform('chunk', 16);
     this.chunkRows = Math.min(padded, Math.max(8, Math.floor(LOGIT_BYTES / (config.vocab_size * 32)) * 8));
     this.chunkGradients = matrix('chunk gradients', this.chunkRows, config.hidden_size);
   }
@@ -138,7 +135,7 @@ export class PackedForward {
   }
 
   destroy(): void {
-    this.gpu.destroy(...this.owned);
+    this.memory.destroy();
   }
 
   private runHead(start: number, count: number): void {
@@ -168,14 +165,11 @@ export class PackedForward {
   }
 
   private headDispatches(): Dispatch[] {
-    const { gpu, gradient, targets, logprobs, chunk } = this;
+    const { gradient, targets, logprobs, chunk } = this;
     const { weights, adapter, lanes } = this.context;
     const { hidden_size, vocab_size } = weights.config;
-    const matrix = (label: string, columns: number): GPUBuffer => {
-      const buffer = gpu.storage(label, this.chunkRows * columns * 4);
-      this.owned.push(buffer);
-      return buffer;
-    };
+    const matrix = (label: string, columns: number): GPUBuffer =>
+      this.memory.storage(label, this.chunkRows * columns * 4);
     const h = matrix('chunk hidden', hidden_size);
     const normed = matrix('chunk normed', hidden_size);
     const logits = matrix('chunk logits', vocab_size);

@@ -29,6 +29,6 @@ export class ModelRuntime {
   }
 
   destroy(): void {
-    this.gpu.destroy(...this.weights.buffers);
+    this.weights.memory.destroy();
   }
 }

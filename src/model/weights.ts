@@ -1,6 +1,7 @@
 import type { ModelFolder } from '../formats/model-folder';
 import type { LinearName, ModelConfig } from '../formats/model-config';
 import { linearShapes } from '../formats/model-config';
+import { Allocation } from '../gpu/allocation';
 import type { Gpu } from '../gpu/device';
 import type { Int4Buffers } from '../kernels/int4';
 import type { NormWeights } from '../kernels/rms-norm';
@@ -22,26 +23,21 @@ export interface ModelWeights {
   head: Int4Buffers;
   /** (cos, sin) [context, head_dim / 2] of the rotary embedding. */
   rotation: GPUBuffer;
-  /** Everything to destroy. */
-  buffers: GPUBuffer[];
+  memory: Allocation;
 }
 
 /** Uploads a model. @throws ThumbprintError `out-of-memory` when a matrix is larger than a buffer of the device. */
 export function uploadWeights(gpu: Gpu, folder: ModelFolder): ModelWeights {
   const { config } = folder;
-  const buffers: GPUBuffer[] = [];
-  const keep = (buffer: GPUBuffer): GPUBuffer => {
-    buffers.push(buffer);
-    return buffer;
-  };
+  const memory = new Allocation(gpu);
   const matrix = (name: string): Int4Buffers => {
     const tensor = required(folder.tensors.get(name), name);
     if (tensor.kind !== 'int4') throw new ThumbprintError('internal', `${name} is not int4`);
     return {
       rows: tensor.rows,
       columns: tensor.columns,
-      weight: keep(gpu.upload(`${name}.q_weight`, tensor.weight)),
-      scale: keep(gpu.upload(`${name}.q_scale`, tensor.scale)),
+      weight: memory.upload(`${name}.q_weight`, tensor.weight),
+      scale: memory.upload(`${name}.q_scale`, tensor.scale),
       scaleF16: tensor.scale instanceof Uint16Array,
     };
   };
@@ -49,7 +45,7 @@ export function uploadWeights(gpu: Gpu, folder: ModelFolder): ModelWeights {
     const tensor = required(folder.tensors.get(name), name);
     if (tensor.kind !== 'float') throw new ThumbprintError('internal', `${name} is not f32`);
     return {
-      weight: keep(gpu.upload(`${name}.weight`, tensor.data)),
+      weight: memory.upload(`${name}.weight`, tensor.data),
       size: tensor.data.length,
       eps: config.rms_norm_eps,
     };
@@ -70,8 +66,8 @@ export function uploadWeights(gpu: Gpu, folder: ModelFolder): ModelWeights {
     layers,
     norm: norm('model.norm'),
     head: config.tie_word_embeddings ? embedding : matrix('lm_head'),
-    rotation: keep(gpu.upload('rotation', rotationTable(config))),
-    buffers,
+    rotation: memory.upload('rotation', rotationTable(config)),
+    memory,
   };
 }
 

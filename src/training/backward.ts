@@ -1,5 +1,5 @@
 import type { LinearName } from '../formats/model-config';
-import type { Gpu } from '../gpu/device';
+import type { Allocation } from '../gpu/allocation';
 import type { Dispatch } from '../gpu/program';
 import { attentionBackward } from '../kernels/attention';
 import { linearBackward } from '../kernels/linear';
@@ -34,10 +34,11 @@ export interface BackwardBuffers {
   dxb: GPUBuffer;
 }
 
-export function createBackwardBuffers(gpu: Gpu, forward: PackedForward): BackwardBuffers {
+export function createBackwardBuffers(memory: Allocation, forward: PackedForward): BackwardBuffers {
   const { config } = forward.context.weights;
   const rows = paddedRows(forward.rows);
-  const matrix = (label: string, columns: number): GPUBuffer => gpu.storage(`d ${label}`, rows * columns * 4);
+  const matrix = (label: string, columns: number): GPUBuffer =>
+    memory.storage(`d ${label}`, rows * columns * 4);
   const q = config.num_attention_heads * config.head_dim;
   const kv = config.num_key_value_heads * config.head_dim;
   return {

@@ -1,4 +1,5 @@
 import type { AdapterWeights } from '../formats/tensors';
+import { Allocation } from '../gpu/allocation';
 import type { Gpu } from '../gpu/device';
 import { type BatchSize, type Dispatch, Program, submit } from '../gpu/program';
 import { adamw, gradNorm, NORM_GROUPS } from '../kernels/adamw';
@@ -55,7 +56,7 @@ export class Trainer {
     'examples' | 'sequences' | 'coefficients' | 'metrics' | 'partials' | 'loss' | 'adamw',
     GPUBuffer
   >;
-  private readonly owned: GPUBuffer[] = [];
+  private readonly memory: Allocation;
   private forward: PackedForward | null = null;
   private programs: {
     loss: Program;
@@ -78,29 +79,21 @@ export class Trainer {
     this.packedRows = options.submitMs === undefined ? options.rows : Math.min(options.rows, FIRST_ROWS);
     this.turn = options.turn ?? (() => Promise.resolve());
     this.slot = new AdapterSlot(gpu, layout, 'training');
-    const storage = (label: string, bytes: number): GPUBuffer => {
-      const buffer = gpu.storage(label, bytes);
-      this.owned.push(buffer);
-      return buffer;
-    };
-    const uniform = (label: string, bytes: number): GPUBuffer => {
-      const buffer = gpu.uniform(label, bytes);
-      this.owned.push(buffer);
-      return buffer;
-    };
+    const memory = new Allocation(gpu);
+    this.memory = memory;
     this.arenas = {
-      gradients: storage('gradients', layout.size * 4),
-      firstMoments: storage('first moments', layout.size * 4),
-      secondMoments: storage('second moments', layout.size * 4),
+      gradients: memory.storage('gradients', layout.size * 4),
+      firstMoments: memory.storage('first moments', layout.size * 4),
+      secondMoments: memory.storage('second moments', layout.size * 4),
     };
     this.buffers = {
-      examples: storage('examples', MAX_EXAMPLES * EXAMPLE_WORDS * 4),
-      sequences: storage('sequences', 2 * MAX_EXAMPLES * SEQUENCE_WORDS * 4),
-      coefficients: storage('coefficients', 2 * MAX_EXAMPLES * 4),
-      metrics: storage('metrics', 2 * MAX_EXAMPLES * 4),
-      partials: storage('norm partials', NORM_GROUPS * 4),
-      loss: uniform('loss', 16),
-      adamw: uniform('adamw', 32),
+      examples: memory.storage('examples', MAX_EXAMPLES * EXAMPLE_WORDS * 4),
+      sequences: memory.storage('sequences', 2 * MAX_EXAMPLES * SEQUENCE_WORDS * 4),
+      coefficients: memory.storage('coefficients', 2 * MAX_EXAMPLES * 4),
+      metrics: memory.storage('metrics', 2 * MAX_EXAMPLES * 4),
+      partials: memory.storage('norm partials', NORM_GROUPS * 4),
+      loss: memory.uniform('loss', 16),
+      adamw: memory.uniform('adamw', 32),
     };
   }
 
@@ -113,8 +106,7 @@ export class Trainer {
       gradient: true,
     });
     trainer.forward = forward;
-    const backward = createBackwardBuffers(gpu, forward);
-    trainer.owned.push(...Object.values<GPUBuffer>({ ...backward }));
+    const backward = createBackwardBuffers(trainer.memory, forward);
     trainer.stream = backward.stream;
     const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, pipelines, dispatches);
     const { examples, sequences, coefficients, metrics, loss, partials } = trainer.buffers;
@@ -209,7 +201,7 @@ export class Trainer {
   destroy(): void {
     this.forward?.destroy();
     this.slot.destroy();
-    this.gpu.destroy(...this.owned);
+    this.memory.destroy();
   }
 
   /** Adds the gradients of all examples; answers the means of loss and margin. */
