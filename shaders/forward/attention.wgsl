@@ -2,11 +2,11 @@
 // statistics[T, H].x = log Σ exp(scores); .y is left to the backward pass.
 // Token t sees key rows [prefix_start, prefix_end) and [own_start, row] of keys, values [KV][CAPACITY][HD]. A thread
 // handles one query of one head. Overwrites.
-@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> keys: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> values: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> q: array<vec4<Activation>>;
+@group(0) @binding(1) var<storage, read> keys: array<vec4<Activation>>;
+@group(0) @binding(2) var<storage, read> values: array<vec4<Activation>>;
 @group(0) @binding(3) var<storage, read> tokens: array<Token>;
-@group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> out: array<vec4<Activation>>;
 @group(0) @binding(5) var<storage, read_write> statistics: array<vec2<f32>>;
 @group(0) @binding(6) var<uniform> batch: Batch;
 
@@ -25,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var query: array<vec4<f32>, QUADS>;
   var sum: array<vec4<f32>, QUADS>;
   for (var i = 0u; i < QUADS; i++) {
-    query[i] = q[source + i] * inverseSqrt(f32(HEAD_DIM));
+    query[i] = vec4<f32>(q[source + i]) * inverseSqrt(f32(HEAD_DIM));
   }
   var maximum = -1e30;
   var normalizer = 0.0;
@@ -36,19 +36,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = cache + j * QUADS;
     var score = 0.0;
     for (var i = 0u; i < QUADS; i++) {
-      score += dot(query[i], keys[row + i]);
+      score += dot(query[i], vec4<f32>(keys[row + i]));
     }
     let higher = max(maximum, score);
     let correction = exp(maximum - higher);
     let p = exp(score - higher);
     normalizer = normalizer * correction + p;
     for (var i = 0u; i < QUADS; i++) {
-      sum[i] = sum[i] * correction + p * values[row + i];
+      sum[i] = sum[i] * correction + p * vec4<f32>(values[row + i]);
     }
     maximum = higher;
   }
   for (var i = 0u; i < QUADS; i++) {
-    out[source + i] = sum[i] / normalizer;
+    out[source + i] = vec4<Activation>(sum[i] / normalizer);
   }
   statistics[t * HEADS + head].x = maximum + log(normalizer);
 }

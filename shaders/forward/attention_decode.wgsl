@@ -1,10 +1,10 @@
 // attention.wgsl for the single query of decoding: a workgroup a head, its threads share the keys of a chunk and then
 // the columns of the output. out[H·HD]. Overwrites.
-@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> keys: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> values: array<f32>;
+@group(0) @binding(0) var<storage, read> q: array<vec4<Activation>>;
+@group(0) @binding(1) var<storage, read> keys: array<vec4<Activation>>;
+@group(0) @binding(2) var<storage, read> values: array<Activation>;
 @group(0) @binding(3) var<storage, read> tokens: array<Token>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> out: array<Activation>;
 
 const QUADS = HEAD_DIM / 4u;
 const THREADS = 64u;
@@ -32,7 +32,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       let row = (kv_head * CAPACITY + j) * QUADS;
       score = 0.0;
       for (var i = 0u; i < QUADS; i++) {
-        score += dot(q[head * QUADS + i], keys[row + i]);
+        score += dot(vec4<f32>(q[head * QUADS + i]), vec4<f32>(keys[row + i]));
       }
       score *= inverseSqrt(f32(HEAD_DIM));
     }
@@ -55,7 +55,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       for (var c = 0u; c < COLUMNS; c++) {
         let column = thread + c * THREADS;
         if (column < HEAD_DIM) {
-          sum[c] += p * values[row + column];
+          sum[c] += p * f32(values[row + column]);
         }
       }
     }
@@ -65,7 +65,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   for (var c = 0u; c < COLUMNS; c++) {
     let column = thread + c * THREADS;
     if (column < HEAD_DIM) {
-      out[head * HEAD_DIM + column] = sum[c] / normalizer;
+      out[head * HEAD_DIM + column] = Activation(sum[c] / normalizer);
     }
   }
 }

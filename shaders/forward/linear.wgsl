@@ -2,7 +2,7 @@
 // (Hu et al. 2021, eq. 3). A thread computes 8 rows by 4 columns. Overwrites Y.
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> scale: array<u32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<Activation>;
 @group(0) @binding(3) var<storage, read> xa: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> lora_b: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;
@@ -14,7 +14,7 @@ const WORDS = IN / 8u;
 const GROUPS = IN / 32u;
 
 fn operand(index: u32) -> f32 {
-  return x[index];
+  return f32(x[index]);
 }
 
 fn times(index: u32, lane: u32, low: mat4x4<f32>, high: mat4x4<f32>) -> vec4<f32> {

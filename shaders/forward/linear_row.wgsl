@@ -2,7 +2,7 @@
 // computes 4 columns. Overwrites Y.
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> scale: array<u32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<Activation>;
 @group(0) @binding(3) var<storage, read> xa: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> lora_b: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;
@@ -13,7 +13,7 @@ const WORDS = IN / 8u;
 const GROUPS = IN / 32u;
 
 fn operand(index: u32) -> f32 {
-  return x[index];
+  return f32(x[index]);
 }
 
 @compute @workgroup_size(WORKGROUP)

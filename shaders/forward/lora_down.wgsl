@@ -1,12 +1,12 @@
 // XA[T, OUT] = X[T, IN] · Aᵀ, A[OUT, IN] in f32, OUT = PARTS·RANK: the LoRAs' inner products. A thread computes 8 rows
 // of one column. Overwrites.
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Activation>;
 @group(0) @binding(1) var<storage, read> lora_a: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> xa: array<f32>;
 @group(0) @binding(3) var<uniform> batch: Batch;
 
 fn operand(index: u32) -> f32 {
-  return x[index];
+  return f32(x[index]);
 }
 
 fn store(row: u32, column: u32, value: f32) {

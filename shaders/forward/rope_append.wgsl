@@ -4,9 +4,9 @@
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read> tokens: array<Token>;
 @group(0) @binding(2) var<storage, read> rotation: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> q: array<f32>;
-@group(0) @binding(4) var<storage, read_write> keys: array<f32>;
-@group(0) @binding(5) var<storage, read_write> values: array<f32>;
+@group(0) @binding(3) var<storage, read_write> q: array<Activation>;
+@group(0) @binding(4) var<storage, read_write> keys: array<Activation>;
+@group(0) @binding(5) var<storage, read_write> values: array<Activation>;
 @group(0) @binding(6) var<uniform> batch: Batch;
 
 const HALF = HEAD_DIM / 2u;
@@ -25,8 +25,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let b = qkv[source + HALF];
   if (head >= HEADS + KV_HEADS) {
     let to = ((head - HEADS - KV_HEADS) * CAPACITY + token.row) * HEAD_DIM + i;
-    values[to] = a;
-    values[to + HALF] = b;
+    values[to] = Activation(a);
+    values[to + HALF] = Activation(b);
     return;
   }
   let r = rotation[token.position * HALF + i];
@@ -34,11 +34,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let second = b * r.x + a * r.y;
   if (head >= HEADS) {
     let to = ((head - HEADS) * CAPACITY + token.row) * HEAD_DIM + i;
-    keys[to] = first;
-    keys[to + HALF] = second;
+    keys[to] = Activation(first);
+    keys[to + HALF] = Activation(second);
   } else {
     let to = (t * HEADS + head) * HEAD_DIM + i;
-    q[to] = first;
-    q[to + HALF] = second;
+    q[to] = Activation(first);
+    q[to + HALF] = Activation(second);
   }
 }

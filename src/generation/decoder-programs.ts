@@ -6,6 +6,7 @@ import { linearRow } from '../kernels/linear';
 import { rmsNorm } from '../kernels/rms-norm';
 import { gatherRows } from '../kernels/rows';
 import { sample } from '../kernels/sample';
+import { activationBytes, type ActivationType } from '../kernels/sources';
 import { createActivations, paddedRows } from '../model/activations';
 import { forwardLayer, type ForwardContext, type KeyValue } from '../model/layer';
 import type { AdapterSlot } from '../model/lora';
@@ -50,14 +51,18 @@ export interface DecoderPrograms {
   memory: Allocation;
 }
 
-export async function buildDecoder(runtime: ModelRuntime, adapter: AdapterSlot): Promise<DecoderPrograms> {
+export async function buildDecoder(
+  runtime: ModelRuntime,
+  adapter: AdapterSlot,
+  type: ActivationType,
+): Promise<DecoderPrograms> {
   const { gpu, config, weights } = runtime;
   const { lanes } = gpu;
   const capacity = config.context_window_size;
   const memory = new Allocation(gpu);
   const matrix = (label: string, rows: number): GPUBuffer =>
     memory.storage(label, paddedRows(rows) * config.hidden_size * 4);
-  const kvBytes = capacity * config.num_key_value_heads * config.head_dim * 4;
+  const kvBytes = capacity * config.num_key_value_heads * config.head_dim * activationBytes(type);
   const caches = weights.layers.map((_, layer): KeyValue => ({
     keys: memory.storage(`keys ${layer}`, kvBytes),
     values: memory.storage(`values ${layer}`, kvBytes),
@@ -86,7 +91,7 @@ export async function buildDecoder(runtime: ModelRuntime, adapter: AdapterSlot):
       lanes,
       weights,
       adapter,
-      activations: createActivations(memory, config, runtime.layout.rank, rows),
+      activations: createActivations(memory, config, runtime.layout.rank, rows, type),
       tokens,
       batch,
       capacity,
@@ -106,13 +111,14 @@ export async function buildDecoder(runtime: ModelRuntime, adapter: AdapterSlot):
   };
   const normed = matrix('normed row', 1);
   const head = (x: GPUBuffer): Dispatch[] => [
-    { ...rmsNorm({ norm: weights.norm, x, y: normed }), grid: () => [1] },
+    { ...rmsNorm({ norm: weights.norm, x, y: normed, type }), grid: () => [1] },
     linearRow({
       lanes,
       matrix: weights.head,
       lora: null,
       loraUniform: adapter.uniform,
       x: normed,
+      type,
       y: buffers.logits,
     }),
   ];

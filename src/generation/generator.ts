@@ -4,6 +4,7 @@ import type { AdapterSlot } from '../model/lora';
 import type { ModelRuntime } from '../model/runtime';
 import { ThumbprintError } from '../shared/errors';
 import type { SamplingSettings } from '../shared/records';
+import type { ActivationType } from '../kernels/sources';
 import { buildDecoder, type DecoderPrograms, PREFILL_ROWS } from './decoder-programs';
 
 export type StopReason = 'end' | 'length' | 'stopped';
@@ -47,9 +48,16 @@ export class Generator {
     this.programs = programs;
   }
 
-  /** Compiles everything that generation needs. */
-  static async create(runtime: ModelRuntime, adapter: AdapterSlot): Promise<Generator> {
-    return new Generator(runtime, adapter, await buildDecoder(runtime, adapter));
+  /**
+   * Compiles everything that generation needs.
+   * @param type of the KV cache and of what products read: f16 halves both, where the device has `shader-f16`.
+   */
+  static async create(
+    runtime: ModelRuntime,
+    adapter: AdapterSlot,
+    type: ActivationType = runtime.gpu.device.features.has('shader-f16') ? 'f16' : 'f32',
+  ): Promise<Generator> {
+    return new Generator(runtime, adapter, await buildDecoder(runtime, adapter, type));
   }
 
   /** Positions of the KV cache. */

@@ -3,9 +3,11 @@ import backwardQShader from '../../shaders/backward/attention_backward_q.wgsl?ra
 import shader from '../../shaders/forward/attention.wgsl?raw';
 import decodeShader from '../../shaders/forward/attention_decode.wgsl?raw';
 import { type Dispatch, workgroups } from '../gpu/program';
-import { kernelSource } from './sources';
+import { type ActivationType, kernelSource } from './sources';
 
 export interface AttentionShape {
+  /** Type of q, keys, values and out. */
+  type?: ActivationType;
   heads: number;
   kvHeads: number;
   headDim: number;
@@ -41,7 +43,7 @@ export interface AttentionBuffers {
 export function attention(shape: AttentionShape, buffers: AttentionBuffers): Dispatch {
   const { q, keys, values, tokens, out, statistics, batch } = buffers;
   return {
-    kernel: kernelSource('attention', shader, 'batch', 'token'),
+    kernel: kernelSource('attention', shader, `activation_${shape.type ?? 'f32'}`, 'batch', 'token'),
     constants: attentionConstants(shape),
     bindings: { q, keys, values, tokens, out, statistics, batch },
     grid: ({ tokens: count }) => [workgroups(count, 32), shape.heads],
@@ -55,7 +57,7 @@ export function attentionDecode(
 ): Dispatch {
   const { q, keys, values, tokens, out } = buffers;
   return {
-    kernel: kernelSource('attention_decode', decodeShader, 'token'),
+    kernel: kernelSource('attention_decode', decodeShader, `activation_${shape.type ?? 'f32'}`, 'token'),
     constants: attentionConstants(shape),
     bindings: { q, keys, values, tokens, out },
     grid: () => [shape.heads],

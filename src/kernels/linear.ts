@@ -4,7 +4,7 @@ import rowShader from '../../shaders/forward/linear_row.wgsl?raw';
 import { type Dispatch, workgroups } from '../gpu/program';
 import type { Int4Buffers } from './int4';
 import { type LoraBuffers, partConstants } from './lora';
-import { sharedLoadSource } from './sources';
+import { type ActivationType, type LibraryPiece, sharedLoadSource } from './sources';
 
 /** A workgroup is one subgroup of the software rasterizers; wider ones gain nothing there. */
 const WORKGROUP = 32;
@@ -17,6 +17,8 @@ interface LinearArgs {
   /** The adapter's scale, bound even where no LoRA is. */
   loraUniform: GPUBuffer;
   x: GPUBuffer;
+  /** Type of x. */
+  type?: ActivationType;
   y: GPUBuffer;
   /** Added to the product; may not be y. */
   residual?: GPUBuffer;
@@ -27,7 +29,7 @@ interface LinearArgs {
 export function linear(args: LinearArgs): Dispatch {
   const common = linearCommon(args);
   return {
-    kernel: sharedLoadSource(args.lanes, 'linear', shader, 'batch', 'int4', 'lora', 'lora_up'),
+    kernel: sharedLoadSource(args.lanes, 'linear', shader, 'batch', ...common.pieces),
     constants: common.constants,
     bindings: { ...common.bindings, batch: args.batch },
     grid: ({ tokens }) => [workgroups(args.matrix.rows / 4, WORKGROUP), workgroups(tokens, 8)],
@@ -38,16 +40,19 @@ export function linear(args: LinearArgs): Dispatch {
 export function linearRow(args: Omit<LinearArgs, 'batch'>): Dispatch {
   const common = linearCommon(args);
   return {
-    kernel: sharedLoadSource(args.lanes, 'linear_row', rowShader, 'int4', 'lora', 'lora_up'),
+    kernel: sharedLoadSource(args.lanes, 'linear_row', rowShader, ...common.pieces),
     constants: common.constants,
     bindings: common.bindings,
     grid: () => [workgroups(args.matrix.rows / 4, WORKGROUP)],
   };
 }
 
-function linearCommon(args: Omit<LinearArgs, 'batch'>): Pick<Dispatch, 'constants' | 'bindings'> {
-  const { matrix, lora, x } = args;
+function linearCommon(
+  args: Omit<LinearArgs, 'batch'>,
+): Pick<Dispatch, 'constants' | 'bindings'> & { pieces: LibraryPiece[] } {
+  const { matrix, lora, x, type = 'f32' } = args;
   return {
+    pieces: [`activation_${type}`, 'int4', 'lora', 'lora_up'],
     constants: {
       IN: matrix.columns,
       OUT: matrix.rows,

@@ -3,7 +3,7 @@ import gradBShader from '../../shaders/backward/lora_grad_b.wgsl?raw';
 import upBackwardShader from '../../shaders/backward/lora_up_backward.wgsl?raw';
 import downShader from '../../shaders/forward/lora_down.wgsl?raw';
 import { type BufferSlice, type Dispatch, workgroups } from '../gpu/program';
-import { kernelSource, sharedLoadSource } from './sources';
+import { type ActivationType, kernelSource, sharedLoadSource } from './sources';
 
 /** LoRA of one stacked matrix on the device, as the kernels take it. */
 export interface LoraBuffers {
@@ -37,12 +37,15 @@ export function loraDown(args: {
   lora: LoraBuffers;
   in: number;
   x: GPUBuffer;
+  /** Type of x. */
+  type?: ActivationType;
   xa: GPUBuffer;
   batch: GPUBuffer;
 }): Dispatch {
   const workgroup = 8;
+  const { type = 'f32' } = args;
   return {
-    kernel: sharedLoadSource(args.lanes, 'lora_down', downShader, 'batch'),
+    kernel: sharedLoadSource(args.lanes, 'lora_down', downShader, `activation_${type}`, 'batch'),
     constants: { IN: args.in, OUT: inner(args.lora), WORKGROUP: workgroup, LANES: args.lanes },
     bindings: { x: args.x, lora_a: args.lora.a, xa: args.xa, batch: args.batch },
     grid: ({ tokens }) => [workgroups(inner(args.lora), workgroup), workgroups(tokens, 8)],

@@ -1,7 +1,7 @@
 import backwardShader from '../../shaders/backward/rms_norm_backward.wgsl?raw';
 import shader from '../../shaders/forward/rms_norm.wgsl?raw';
 import type { Dispatch } from '../gpu/program';
-import { kernelSource } from './sources';
+import { type ActivationType, kernelSource } from './sources';
 
 export interface NormWeights {
   weight: GPUBuffer;
@@ -10,10 +10,16 @@ export interface NormWeights {
 }
 
 /** y[T, D] = rms_norm(x). */
-export function rmsNorm(args: { norm: NormWeights; x: GPUBuffer; y: GPUBuffer }): Dispatch {
-  const { norm } = args;
+export function rmsNorm(args: {
+  norm: NormWeights;
+  x: GPUBuffer;
+  y: GPUBuffer;
+  /** Type of y. */
+  type?: ActivationType;
+}): Dispatch {
+  const { norm, type = 'f32' } = args;
   return {
-    kernel: kernelSource('rms_norm', shader, 'sum_row'),
+    kernel: kernelSource('rms_norm', shader, `activation_${type}`, 'sum_row'),
     constants: { D: norm.size, eps: norm.eps },
     bindings: { x: args.x, weight: norm.weight, y: args.y },
     grid: ({ tokens }) => [tokens],

@@ -27,7 +27,7 @@ export function ropeAppend(
   args: RopeArgs & { qkv: GPUBuffer; q: GPUBuffer; keys: GPUBuffer; values: GPUBuffer },
 ): Dispatch {
   return rope(args, {
-    kernel: kernelSource('rope_append', shader, 'batch', 'token'),
+    kernel: kernelSource('rope_append', shader, `activation_${args.shape.type ?? 'f32'}`, 'batch', 'token'),
     bindings: { qkv: args.qkv, q: args.q, keys: args.keys, values: args.values },
   });
 }

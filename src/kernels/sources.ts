@@ -1,3 +1,5 @@
+import activationF16 from '../../shaders/lib/activation_f16.wgsl?raw';
+import activationF32 from '../../shaders/lib/activation_f32.wgsl?raw';
 import batch from '../../shaders/lib/batch.wgsl?raw';
 import eightPlain from '../../shaders/lib/eight_plain.wgsl?raw';
 import eightSubgroup from '../../shaders/lib/eight_subgroup.wgsl?raw';
@@ -10,6 +12,8 @@ import token from '../../shaders/lib/token.wgsl?raw';
 import type { KernelSource } from '../gpu/program';
 
 const LIBRARY = {
+  activation_f16: activationF16,
+  activation_f32: activationF32,
   batch,
   eight_plain: eightPlain,
   eight_subgroup: eightSubgroup,
@@ -21,8 +25,18 @@ const LIBRARY = {
   token,
 };
 
+export type LibraryPiece = keyof typeof LIBRARY;
+
+/** What activations are stored as: f16 only to generate, on devices that have it. */
+export type ActivationType = 'f32' | 'f16';
+
+/** Bytes of an activation. */
+export function activationBytes(type: ActivationType): number {
+  return type === 'f16' ? 2 : 4;
+}
+
 /** A kernel's text behind the library pieces it includes. */
-export function kernelSource(name: string, code: string, ...pieces: (keyof typeof LIBRARY)[]): KernelSource {
+export function kernelSource(name: string, code: string, ...pieces: LibraryPiece[]): KernelSource {
   return { name, code: [...pieces.map((piece) => LIBRARY[piece]), code].join('\n') };
 }
 
@@ -34,7 +48,7 @@ export function sharedLoadSource(
   lanes: number,
   name: string,
   code: string,
-  ...pieces: (keyof typeof LIBRARY)[]
+  ...pieces: LibraryPiece[]
 ): KernelSource {
   return kernelSource(name, code, lanes === 1 ? 'eight_plain' : 'eight_subgroup', ...pieces);
 }

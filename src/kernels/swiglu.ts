@@ -1,12 +1,20 @@
 import backwardShader from '../../shaders/backward/swiglu_backward.wgsl?raw';
 import shader from '../../shaders/forward/swiglu.wgsl?raw';
 import { type Dispatch, workgroups } from '../gpu/program';
-import { kernelSource } from './sources';
+import { type ActivationType, kernelSource } from './sources';
 
 /** h[T, F] = silu(gate)·up. */
-export function swiglu(args: { size: number; gateUp: GPUBuffer; h: GPUBuffer; batch: GPUBuffer }): Dispatch {
+export function swiglu(args: {
+  size: number;
+  gateUp: GPUBuffer;
+  h: GPUBuffer;
+  /** Type of h. */
+  type?: ActivationType;
+  batch: GPUBuffer;
+}): Dispatch {
+  const { type = 'f32' } = args;
   return {
-    kernel: kernelSource('swiglu', shader, 'batch'),
+    kernel: kernelSource('swiglu', shader, `activation_${type}`, 'batch'),
     constants: { F: args.size },
     bindings: { gate_up: args.gateUp, h: args.h, batch: args.batch },
     grid: ({ tokens }) => [workgroups(args.size / 4, 64), tokens],

@@ -33,8 +33,13 @@ export interface KeyValue {
   values: GPUBuffer;
 }
 
-export function attentionShape({ weights: { config }, capacity }: ForwardContext): AttentionShape {
+export function attentionShape({
+  weights: { config },
+  activations,
+  capacity,
+}: ForwardContext): AttentionShape {
   return {
+    type: activations.type,
     heads: config.num_attention_heads,
     kvHeads: config.num_key_value_heads,
     headDim: config.head_dim,
@@ -57,9 +62,11 @@ export function adaptedLinear(
   const matrix = layerWeights(context, layer).linears[name];
   const lora = adapter.buffers(layer, name);
   const xa = activations.xa[name];
-  const product = { lanes, matrix, lora: { buffers: lora, xa }, loraUniform: adapter.uniform, ...buffers };
+  const { type } = activations;
+  const loras = { lora: { buffers: lora, xa }, loraUniform: adapter.uniform };
+  const product = { lanes, matrix, ...loras, type, ...buffers };
   return [
-    loraDown({ lanes, lora, in: matrix.columns, x: buffers.x, xa, batch }),
+    loraDown({ lanes, lora, in: matrix.columns, x: buffers.x, type, xa, batch }),
     context.single ? linearRow(product) : linear({ ...product, batch }),
   ];
 }
@@ -87,22 +94,23 @@ export function forwardUntilSwiglu(
   const shape = attentionShape(context);
   const attentionBuffers = { q: a.q, ...cache, tokens, out: a.attended };
   return [
-    rmsNorm({ norm: inputNorm, x, y: a.attentionInput }),
+    rmsNorm({ norm: inputNorm, x, y: a.attentionInput, type: a.type }),
     ...adaptedLinear(context, layer, 'qkv_proj', { x: a.attentionInput, y: a.qkv }),
     ropeAppend({ shape, tokens, rotation: weights.rotation, batch, qkv: a.qkv, q: a.q, ...cache }),
     context.single
       ? attentionDecode(shape, attentionBuffers)
       : attention(shape, { ...attentionBuffers, statistics: a.statistics, batch }),
     ...adaptedLinear(context, layer, 'o_proj', { x: a.attended, y: a.middle, residual: x }),
-    rmsNorm({ norm: postAttentionNorm, x: a.middle, y: a.mlpInput }),
+    rmsNorm({ norm: postAttentionNorm, x: a.middle, y: a.mlpInput, type: a.type }),
     ...adaptedLinear(context, layer, 'gate_up_proj', { x: a.mlpInput, y: a.gateUp }),
-    swiglu({ size: weights.config.intermediate_size, gateUp: a.gateUp, h: a.h, batch }),
+    swiglu({ size: weights.config.intermediate_size, gateUp: a.gateUp, h: a.h, type: a.type, batch }),
     // XA of the last product: part of what the backward pass needs.
     loraDown({
       lanes: context.lanes,
       lora: context.adapter.buffers(layer, 'down_proj'),
       in: weights.config.intermediate_size,
       x: a.h,
+      type: a.type,
       xa: a.xa.down_proj,
       batch,
     }),
@@ -117,6 +125,7 @@ function down(context: ForwardContext, layer: number, y: GPUBuffer): Dispatch[] 
     lora: { buffers: adapter.buffers(layer, 'down_proj'), xa: a.xa.down_proj },
     loraUniform: adapter.uniform,
     x: a.h,
+    type: a.type,
     y,
     residual: a.middle,
   };

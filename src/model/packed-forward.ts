@@ -66,7 +66,7 @@ export class PackedForward {
       lanes: gpu.lanes,
       weights,
       adapter,
-      activations: createActivations(memory, config, adapter.layout.rank, rows),
+      activations: createActivations(memory, config, adapter.layout.rank, rows, 'f32'),
       tokens: memory.storage('batch tokens', padded * TOKEN_WORDS * 4),
       batch: memory.uniform('batch', 16),
       capacity: padded,

@@ -6,6 +6,7 @@ import { AdapterSlot } from '../../src/model/lora';
 import { ModelRuntime } from '../../src/model/runtime';
 import { createRandom } from '../../src/shared/random';
 import { seededAdapter } from '../reference/adapter';
+import { expectClose } from '../reference/check';
 import { distribution, penalize } from '../reference/sampling';
 import { testGpu, thumbling } from '../support/gpu';
 
@@ -26,10 +27,8 @@ beforeAll(async () => {
   runtime = new ModelRuntime(await testGpu(), await thumbling(), 8);
   slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
   slot.load(null);
-  generator = await Generator.create(runtime, slot);
 });
 afterAll(() => {
-  generator.destroy();
   slot.destroy();
   runtime.destroy();
 });
@@ -51,7 +50,30 @@ async function byPrefill(prompt: number[], count: number): Promise<number[]> {
   return ids;
 }
 
-describe('generation', () => {
+it('differs little between f16 and f32 activations, and takes less memory', async () => {
+  const prompt = promptOf(100);
+  const measured = async (type: 'f32' | 'f16') => {
+    const before = runtime.gpu.liveBytes;
+    const one = await Generator.create(runtime, slot, type);
+    const bytes = runtime.gpu.liveBytes - before;
+    const logits = await one.logits(prompt);
+    one.destroy();
+    return { bytes, logits };
+  };
+  const [full, half] = [await measured('f32'), await measured('f16')];
+  const { num_hidden_layers, num_key_value_heads, head_dim } = runtime.config;
+  const cache = 2 * num_hidden_layers * runtime.config.context_window_size * num_key_value_heads * head_dim;
+  expect(full.bytes - half.bytes).toBeGreaterThanOrEqual(2 * cache);
+  expect(half.logits).not.toEqual(full.logits);
+  expectClose(half.logits, full.logits, { rtol: 5e-3, atolScale: 2e-3 });
+});
+
+describe.each(['f32', 'f16'] as const)('generation with %s activations', (type) => {
+  beforeAll(async () => {
+    generator = await Generator.create(runtime, slot, type);
+  });
+  afterAll(() => generator.destroy());
+
   it.each([1, 33, 65, 130])('decodes what prefill would, after a prompt of %i tokens', async (length) => {
     const prompt = promptOf(length);
     const { tokenIds } = await generator.generate(prompt, {
@@ -72,7 +94,7 @@ describe('generation', () => {
 
   it('prefills only what is new in the next turn', async () => {
     const first = promptOf(40, 3);
-    const empty = await Generator.create(runtime, slot);
+    const empty = await Generator.create(runtime, slot, type);
     const { tokenIds, prefilledTokens } = await empty.generate(first, { sampling: GREEDY, seed: 0 });
     expect(prefilledTokens).toBe(40);
     const second = [...first, ...tokenIds, ...promptOf(9, 4)];
@@ -80,7 +102,7 @@ describe('generation', () => {
     // The last token drawn was never decoded: its keys are new, too.
     expect(next.prefilledTokens).toBe(10);
     expect(next.promptTokens).toBe(second.length);
-    const fresh = await Generator.create(runtime, slot);
+    const fresh = await Generator.create(runtime, slot, type);
     const alone = await fresh.generate(second, { sampling: GREEDY, seed: 0 });
     expect(alone.prefilledTokens).toBe(second.length);
     expect(next.tokenIds).toEqual(alone.tokenIds);
@@ -130,7 +152,7 @@ describe('generation', () => {
 
   it('reads no more buffers than it made', async () => {
     const before = runtime.gpu.liveBuffers;
-    const another = await Generator.create(runtime, slot);
+    const another = await Generator.create(runtime, slot, type);
     await another.generate(promptOf(5), { sampling: GREEDY, seed: 0 });
     another.destroy();
     expect(runtime.gpu.liveBuffers).toBe(before);

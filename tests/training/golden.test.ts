@@ -167,7 +167,7 @@ describe('ten steps of preference training beside PyTorch', () => {
       const runtime = new ModelRuntime(await testGpu(), await thumbling(), 4);
       const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
       slot.load(null);
-      const generator = await Generator.create(runtime, slot);
+      const generator = await Generator.create(runtime, slot, 'f32');
       const trainer = await Trainer.create(runtime, { rows: 64, rank: 4, lora_alpha: 8 });
       for (const { prompt_ids, reply_ids, last_prompt_logits, reply_logprob } of golden.cases) {
         const logits = await generator.logits(prompt_ids);

@@ -12,7 +12,11 @@ const GREEDY = { temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalt
 
 /** `bench decode|prefill|train-step`: medians over rounds after one that warms up. */
 export async function bench(args: readonly string[]): Promise<void> {
-  const { options, rest } = parseOptions(args, { model: 'string', rounds: 'number', tokens: 'number' });
+  const { options, rest } = parseOptions(args, {
+    model: 'string',
+    rounds: 'number',
+    tokens: 'number',
+  });
   const engine = await openEngine({ model: options.model ?? 'models/thumbling', rank: DEFAULT_LORA.rank });
   const rounds = options.rounds ?? 7;
   const [name] = rest;
@@ -28,28 +32,45 @@ async function generation(
   rounds: number,
   tokens: number,
   decode: boolean,
-): Promise<Record<string, number>> {
+): Promise<Record<string, Record<string, number>>> {
   const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
   slot.load(null);
-  const generator = await Generator.create(runtime, slot);
-  const prefill: number[] = [];
-  const perToken: number[] = [];
+  // In one run, in turns: a machine's speed wanders.
+  const types = runtime.gpu.device.features.has('shader-f16')
+    ? (['f32', 'f16'] as const)
+    : (['f32'] as const);
+  const measured = await Promise.all(
+    types.map(async (type) => ({
+      type,
+      generator: await Generator.create(runtime, slot, type),
+      prefill: [] as number[],
+      perToken: [] as number[],
+    })),
+  );
   for (let round = 0; round <= rounds; round++) {
     // Another prompt each time: nothing of it is in the cache.
     const prompt = randomIds(createRandom(round), tokens, runtime.config.vocab_size);
-    const started = performance.now();
-    await generator.logits(prompt);
-    const filled = performance.now();
-    const { tokenIds } = await generator.generate(prompt, {
-      sampling: { ...GREEDY, max_tokens: 48 },
-      seed: 0,
-    });
-    if (round === 0) continue;
-    prefill.push(filled - started);
-    perToken.push((performance.now() - filled) / tokenIds.length);
+    for (const { generator, prefill, perToken } of measured) {
+      const started = performance.now();
+      await generator.logits(prompt);
+      const filled = performance.now();
+      const { tokenIds } = await generator.generate(prompt, {
+        sampling: { ...GREEDY, max_tokens: 48 },
+        seed: 0,
+      });
+      if (round === 0) continue;
+      prefill.push(filled - started);
+      perToken.push((performance.now() - filled) / tokenIds.length);
+    }
   }
-  if (decode) return { ms_per_token: median(perToken), dispatches_per_token: generator.dispatchesPerToken };
-  return { tokens, ms: median(prefill), tokens_per_second: (1000 * tokens) / median(prefill) };
+  return Object.fromEntries(
+    measured.map(({ type, generator, prefill, perToken }) => [
+      type,
+      decode
+        ? { ms_per_token: median(perToken), dispatches_per_token: generator.dispatchesPerToken }
+        : { tokens, ms: median(prefill), tokens_per_second: (1000 * tokens) / median(prefill) },
+    ]),
+  );
 }
 
 async function trainStep(

@@ -22,7 +22,7 @@ export const command: Command = {
     });
     const slot = new AdapterSlot(engine.runtime.gpu, engine.runtime.layout, 'chat');
     slot.load(engine.adapter);
-    const generator = await Generator.create(engine.runtime, slot);
+    const generator = await Generator.create(engine.runtime, slot, 'f32');
     printJson([...(await generator.logits(tokens))]);
   },
 };
