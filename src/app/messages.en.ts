@@ -211,6 +211,11 @@ export const messages = {
         : `${plural(left, 'record')} could not be deleted.`,
     notReady: 'Settings can be changed once the model is ready.',
   },
+  elsewhere: {
+    title: 'Thumbprint is open in another tab.',
+    text: 'You can still read your chats here.',
+    useHere: 'Use it here instead',
+  },
   update: {
     ready: 'A new version is ready.',
     later: 'It can be loaded when the model is idle.',

@@ -19,6 +19,8 @@ export interface ChatContext {
   post: (event: EngineEvent) => void;
   settings: () => Settings;
   activeAdapter: () => number;
+  /** Work that goes on after its command has been answered. */
+  track: (work: Promise<void>) => void;
   /** The status line says what comes next. */
   onIdle: () => void;
 }
@@ -177,10 +179,11 @@ export class Chat {
       throw error;
     }
     post({ type: 'phase', phase: 'generating', detail: 'Writing a reply.' });
-    void this.write(message, details, settings, stopper.signal).finally(() => {
+    const writing = this.write(message, details, settings, stopper.signal).finally(() => {
       this.stopper = null;
       this.context.onIdle();
     });
+    this.context.track(writing);
     return message.id;
   }
 

@@ -36,6 +36,9 @@ export class Engine {
   private active = 0;
   /** How the last update ended, until something else happens. */
   private lastEnd: UpdateEnd | null = null;
+  /** Commands, replies and updates under way. */
+  private readonly work = new Set<Promise<unknown>>();
+  private closed = false;
 
   constructor(dependencies: EngineDependencies) {
     this.dependencies = dependencies;
@@ -45,6 +48,34 @@ export class Engine {
 
   /** Does what a command says and answers it. @throws ThumbprintError */
   async handle(command: Command): Promise<unknown> {
+    if (this.closed) throw new ThumbprintError('cancelled', 'Another tab is taking the engine over.');
+    return this.track(this.execute(command));
+  }
+
+  /**
+   * Ends all work in a way that loses nothing, so that another engine can go on: a reply is stored as far as it got, an
+   * update leaves its last checkpoint. Device and storage stay open: they end with the Worker.
+   */
+  async close(): Promise<void> {
+    this.closed = true;
+    // A command under way may still begin a reply or an update.
+    while (this.work.size > 0) {
+      this.running?.chat.stop();
+      this.running?.updates.suspend();
+      await Promise.allSettled(this.work);
+    }
+  }
+
+  private async track<T>(work: Promise<T>): Promise<T> {
+    this.work.add(work);
+    try {
+      return await work;
+    } finally {
+      this.work.delete(work);
+    }
+  }
+
+  private async execute(command: Command): Promise<unknown> {
     switch (command.type) {
       case 'start':
         return this.start();
@@ -121,13 +152,14 @@ export class Engine {
       post,
       settings: () => this.settings,
       activeAdapter: () => this.active,
+      track: (work) => void this.track(work),
       onIdle: () => void this.idle(),
     });
     this.running = { host, chat, updates };
     await this.endInterruptedReplies();
     await this.loadActive();
     await this.idle(false);
-    void this.resumeUpdate();
+    if (!this.closed) void this.resumeUpdate();
     return this.snapshot();
   }
 
@@ -273,7 +305,7 @@ export class Engine {
 
   /** Runs an update and tells how it ended; while it runs the status line says so. */
   private async update(run: () => Promise<UpdateEnd>): Promise<void> {
-    const end = run();
+    const end = this.track(run());
     this.post({ type: 'phase', phase: 'training', detail: 'Learning from your judgements.' });
     try {
       this.lastEnd = await end;
@@ -300,7 +332,7 @@ export class Engine {
     const [signals, receipts] = await Promise.all([this.storage.listSignals(), this.storage.listReceipts()]);
     const waiting = waitingSignals(signals, receipts, this.open().host.folder.sha256).length;
     const missing = Math.max(0, this.settings.trainAfter - waiting);
-    if (mayTrain && this.settings.autoTrain && missing === 0) {
+    if (mayTrain && !this.closed && this.settings.autoTrain && missing === 0) {
       void this.trainNow().catch((error: unknown) => {
         this.post({ type: 'phase', phase: 'error', detail: messageOf(error) });
       });

@@ -1,11 +1,9 @@
 import type { CommandEnvelope, EngineEvent, WorkerMessage } from '../protocol/protocol';
-import { ThumbprintError, toPlainError } from '../shared/errors';
+import { toPlainError } from '../shared/errors';
 import { openStorage } from '../storage/database';
 import { Engine } from './engine';
 import { fetchSource } from './fetch-source';
-
-/** One tab runs the engine: two would train on the same signals and write the same versions. */
-const LOCK = 'thumbprint-engine';
+import { holdTabLock } from './tab-lock';
 
 function send(message: WorkerMessage): void {
   self.postMessage(message);
@@ -15,27 +13,11 @@ function post(event: EngineEvent): void {
   send({ type: 'event', event });
 }
 
-/** Holds the lock until the Worker ends. @throws ThumbprintError `locked` when another tab has it. */
-function takeLock(): Promise<void> {
-  return new Promise((resolve, reject) => {
-    void navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => {
-      if (!lock) {
-        reject(
-          new ThumbprintError(
-            'locked',
-            'Thumbprint is open in another tab. Close that tab, then reload this one.',
-          ),
-        );
-        return undefined;
-      }
-      resolve();
-      return new Promise(() => undefined);
-    });
-  });
-}
+let engine: Promise<Engine> | undefined;
 
-async function createEngine(): Promise<Engine> {
-  await takeLock();
+async function createEngine(takeOver: boolean): Promise<Engine> {
+  if (takeOver) post({ type: 'phase', phase: 'loading', detail: 'Waiting for the other tab.' });
+  await holdTabLock({ takeOver, giveWay, onStolen: end });
   // The Worker's script lies one folder below the page.
   const source = fetchSource(
     new URL(`${import.meta.env.BASE_URL}models/thumbling/`, self.location.origin + pageFolder()).href,
@@ -50,11 +32,25 @@ function pageFolder(): string {
   return assets >= 0 ? path.slice(0, assets + 1) : '/';
 }
 
-let engine: Promise<Engine> | undefined;
+/** Stores what is under way, then leaves lock, storage and device to another tab. */
+async function giveWay(): Promise<void> {
+  try {
+    await (await engine)?.close();
+  } catch {
+    // An engine that could not be made has nothing to store.
+  }
+  end();
+}
+
+/** Ends this Worker: nothing of it runs after the task at hand. */
+function end(): void {
+  post({ type: 'displaced' });
+  self.close();
+}
 
 async function answer({ id, command }: CommandEnvelope): Promise<void> {
   try {
-    engine ??= createEngine();
+    engine ??= createEngine(command.type === 'start' && command.takeOver === true);
     send({ type: 'answer', id, value: await (await engine).handle(command) });
   } catch (error) {
     const plain = toPlainError(error);

@@ -40,6 +40,7 @@ export type UpdateEnd = Pick<Receipt, 'decision' | 'reason' | 'version'>;
 export class Updates {
   private readonly context: UpdatesContext;
   private running: { stopper: AbortController; progress: TrainingProgress } | null = null;
+  private suspended = false;
 
   constructor(context: UpdatesContext) {
     this.context = context;
@@ -57,6 +58,12 @@ export class Updates {
   cancel(): void {
     this.running?.stopper.abort(new ThumbprintError('cancelled', 'You cancelled the update.'));
     this.context.turns.isPaused = false;
+  }
+
+  /** Ends the update without a receipt: its checkpoint stays, and another engine goes on from there. */
+  suspend(): void {
+    this.suspended = true;
+    this.running?.stopper.abort(new ThumbprintError('cancelled', 'The update goes on in another tab.'));
   }
 
   /**
@@ -194,6 +201,7 @@ export class Updates {
       );
       return await this.settle(outcome, receipt({ ...outcome, decision: outcome.kept ? 'kept' : 'refused' }));
     } catch (error) {
+      if (this.suspended) throw error;
       const cancelled = error instanceof ThumbprintError && error.code === 'cancelled';
       const ended = receipt({
         decision: cancelled ? 'cancelled' : 'failed',

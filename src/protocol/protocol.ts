@@ -3,8 +3,11 @@ import type { PlainError } from '../shared/errors';
 import type { AdapterSummary, Conversation, Message, Receipt, Settings, Signal } from '../shared/records';
 
 export type Command =
-  /** Opens storage, the device, the model; resumes an interrupted update. Answered when ready. */
-  | { type: 'start' }
+  /**
+   * Opens storage, the device, the model; resumes an interrupted update. Answered when ready. Fails with `locked` when
+   * another tab runs the engine, unless it is to be taken over.
+   */
+  | { type: 'start'; takeOver?: boolean }
   | { type: 'send'; conversationId: string | null; parentId: string | null; text: string }
   /** A sibling of the reply, written anew. */
   | { type: 'regenerate'; messageId: string }
@@ -86,6 +89,8 @@ export type EngineEvent =
   | { type: 'training'; progress: TrainingProgress | null }
   /** An update ended. */
   | { type: 'receipt'; receipt: Receipt }
+  /** Another tab has taken the engine over. The last event: the Worker has ended. */
+  | { type: 'displaced' }
   /** Something failed outside a command. */
   | { type: 'error'; error: PlainError };
 

@@ -1,5 +1,6 @@
 /** The whole loop in a real browser with the network cut: chat, judge, train, keep, and still there after a reload. */
 import { expect, type Page, test } from '@playwright/test';
+import { ask, waitForPhase } from './app';
 
 /** Edited replies, and thumbs for replies that are lists already: eight judgements of somebody who likes lists. */
 const EDITS: [prompt: string, reply: string][] = [
@@ -16,22 +17,6 @@ async function expectList(page: Page): Promise<void> {
   const reply = page.getByRole('article').last();
   await expect(reply.locator('ol')).not.toHaveCount(0);
   expect(await reply.innerText()).toMatch(/2[.)]/);
-}
-
-async function waitForPhase(page: Page, phase: RegExp, timeout: number): Promise<void> {
-  await expect(page.getByRole('status').and(page.locator('[data-phase]'))).toHaveAttribute(
-    'data-phase',
-    phase,
-    { timeout },
-  );
-}
-
-async function ask(page: Page, text: string): Promise<void> {
-  await page.getByRole('textbox', { name: 'Message' }).fill(text);
-  await page.getByRole('button', { name: 'Send' }).click();
-  await expect(page.getByRole('article').last()).toHaveAttribute('data-state', /done|stopped/, {
-    timeout: 60_000,
-  });
 }
 
 async function newChat(page: Page): Promise<void> {

@@ -28,6 +28,20 @@ export function loraDown(x: Float64Array, lora: StackedLora): Float64Array {
   return matmulTransposed(x, lora.a, lora.a.length / (lora.parts.length * lora.rank));
 }
 
+/** dxb[t, g·rank + j] = Σ_{o in part g} dy[t,o]·B[o,j]. @param dy [T, out] @returns [T, parts·rank] */
+export function loraUpBackward(dy: Float64Array, { parts, rank, b }: StackedLora): Float64Array {
+  const partOf = partOfRows(parts);
+  const out = partOf.length;
+  const width = parts.length * rank;
+  const dxb = new Float64Array((dy.length / out) * width);
+  for (let t = 0; t < dy.length / out; t++) {
+    partOf.forEach((part, o) => {
+      addScaled(dxb, t * width + part * rank, at(dy, t * out + o), b, o * rank, rank);
+    });
+  }
+  return dxb;
+}
+
 /**
  * Y = X·Wᵀ + s·(X·Aᵀ)·Bᵀ, part by part:
  *
@@ -60,9 +74,9 @@ export function linear(
 }
 
 /**
- * With dya[t, g·rank + j] = Σ_{o in part g} dy[t,o]·B[o,j]:
+ * With dxb of `loraUpBackward`:
  *
- * dX = dY·W + s·dya·A, dB[o,j] = s·Σ_t dy[t,o]·xa[t, part(o)·rank + j], dA = s·dyaᵀ·X
+ * dX = dY·W + s·dxb·A, dB[o,j] = s·Σ_t dy[t,o]·xa[t, part(o)·rank + j], dA = s·dxbᵀ·X
  *
  * @param x [T, columns]
  * @param w [out, columns], frozen
@@ -88,15 +102,14 @@ export function linearBackward(
   const partOf = partOfRows(lora.parts);
   const da = new Float64Array(a.length);
   const db = new Float64Array(b.length);
-  const dya = new Float64Array(tokens * width);
+  const dxb = loraUpBackward(dy, lora);
   for (let t = 0; t < tokens; t++) {
     for (let o = 0; o < out; o++) {
       const start = t * width + (partOf[o] ?? NaN) * rank;
-      addScaled(dya, start, at(dy, t * out + o), b, o * rank, rank);
       addScaled(db, o * rank, scale * at(dy, t * out + o), xa, start, rank);
     }
     for (let j = 0; j < width; j++) {
-      const coefficient = scale * at(dya, t * width + j);
+      const coefficient = scale * at(dxb, t * width + j);
       addScaled(dx, t * columns, coefficient, a, j * columns, columns);
       addScaled(da, j * columns, coefficient, x, t * columns, columns);
     }

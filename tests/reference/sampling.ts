@@ -101,3 +101,14 @@ function argmax(x: Float64Array): number {
   });
   return best;
 }
+
+/** Uniform in [0, 1), one a seed and position: 24 bits of PCG's hash (Jarzynski & Olano 2020). */
+export function uniformDraw(seed: number, position: number): number {
+  return (pcgHash((seed ^ pcgHash(position)) >>> 0) >>> 8) / 2 ** 24;
+}
+
+function pcgHash(value: number): number {
+  const state = (Math.imul(value, 747796405) + 2891336453) >>> 0;
+  const word = Math.imul((state >>> ((state >>> 28) + 4)) ^ state, 277803737) >>> 0;
+  return ((word >>> 22) ^ word) >>> 0;
+}

@@ -46,6 +46,14 @@ export class AppState {
     if (unreadable !== undefined && this.engine.failure === null) this.engine.report(unreadable);
   }
 
+  /** Takes the engine over from another tab, and shows what has been written there. */
+  async useHere(): Promise<void> {
+    await this.engine.start(true);
+    if (!this.engine.started) return;
+    const open = this.library.conversation(this.chat.openId); // unless it was deleted there
+    await this.chat.open(open?.id ?? null).catch((error: unknown) => this.engine.report(error));
+  }
+
   /** The page's own connection, for reading. */
   storage(): Promise<ReadableStorage> {
     this.#storage ??= openStorage().catch((error: unknown) => {

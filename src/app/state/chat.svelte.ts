@@ -43,14 +43,20 @@ export class ChatState {
 
   /** Shows a stored conversation; null shows a new, empty one. */
   async open(id: string | null): Promise<void> {
+    if (id === null || id !== this.openId) {
+      this.#messages.clear();
+      this.#headId = null;
+    }
     this.openId = id;
-    this.#messages.clear();
-    this.#headId = null;
     if (id === null) return;
+    const before = new Map(this.#messages);
     const stored = await (await this.storage()).messagesOf(id);
     if (this.openId !== id) return; // another one was chosen meanwhile
-    for (const message of stored)
-      if (!this.#messages.has(message.id)) this.#messages.set(message.id, settled(message));
+    for (const message of stored) {
+      // What the engine has reported meanwhile is newer.
+      const unchanged = this.#messages.get(message.id) === before.get(message.id);
+      if (unchanged) this.#messages.set(message.id, settled(message));
+    }
     for (const message of this.#streaming.values()) {
       if (message.conversationId === id) this.#messages.set(message.id, message);
     }
@@ -137,7 +143,10 @@ export class ChatState {
         this.#flushing ??= setTimeout(() => this.#flush(), FRAME_MS);
         break;
       case 'error':
-        if (this.engine.broken) this.#streaming.clear();
+        if (this.engine.broken) this.#cutOff();
+        break;
+      case 'displaced':
+        this.#cutOff();
         break;
       default:
         break;
@@ -154,6 +163,14 @@ export class ChatState {
     const isNew = !this.#messages.has(message.id);
     this.#messages.set(message.id, message);
     if (isNew) this.#follow(message.id);
+  }
+
+  /** The engine has ended: replies being written stay as they are. */
+  #cutOff(): void {
+    for (const [id, message] of this.#streaming) {
+      if (this.#messages.has(id)) this.#messages.set(id, settled(message));
+    }
+    this.#streaming.clear();
   }
 
   #follow(headId: string | null): void {

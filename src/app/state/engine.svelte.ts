@@ -32,6 +32,8 @@ export class EngineState {
   started = $state(false);
   /** The engine cannot run as it is; `failure` says why. */
   broken = $state(false);
+  /** Another tab runs the engine: this one shows what is stored, and can take the engine over. */
+  elsewhere = $state(false);
 
   readonly #createWorker: () => Worker;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
@@ -48,11 +50,16 @@ export class EngineState {
     this.#listeners.add(listener);
   }
 
-  /** Starts the Worker and waits until it is ready; a failure becomes `failure`. Also restarts a broken engine. */
-  async start(): Promise<void> {
+  /**
+   * Starts the Worker and waits until it is ready; a failure becomes `failure`. Also restarts a broken engine.
+   *
+   * @param takeOver Take the engine over from another tab.
+   */
+  async start(takeOver = false): Promise<void> {
     this.#client?.dispose();
     this.started = false;
     this.broken = false;
+    this.elsewhere = false;
     this.failure = null;
     this.phase = 'loading';
     this.detail = t.status.starting;
@@ -60,7 +67,7 @@ export class EngineState {
     this.#meter = new LoadingMeter();
     try {
       this.#client = createEngineClient(this.#createWorker(), (event) => this.#receive(event));
-      const snapshot = await this.#client.request({ type: 'start' });
+      const snapshot = await this.#client.request({ type: 'start', takeOver });
       this.started = true;
       this.#receive({ type: 'snapshot', snapshot });
       this.loading = null;
@@ -100,8 +107,13 @@ export class EngineState {
 
   #breakDown(error: PlainError): void {
     if (error.code === 'cancelled') return; // replaced by a restart
-    this.failure = error;
-    this.broken = true;
+    this.elsewhere = error.code === 'locked';
+    if (this.elsewhere) {
+      this.#client?.dispose();
+    } else {
+      this.failure = error;
+      this.broken = true;
+    }
     this.started = false;
     this.loading = null;
     this.training = null;
@@ -129,6 +141,9 @@ export class EngineState {
         // Other failures, a failed update among them, leave the engine usable.
         if (event.error.code === 'device-lost' || this.#client?.alive === false) this.#breakDown(event.error);
         else this.failure = event.error;
+        break;
+      case 'displaced':
+        this.#breakDown({ code: 'locked', message: t.elsewhere.title });
         break;
       case 'conversation':
       case 'message':

@@ -11,6 +11,7 @@ interface PendingThumb {
 /** What a user says of replies: thumbs, edits, and taking them back. */
 export class Judging {
   #pending = $state.raw<PendingThumb | null>(null);
+  #presses: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly engine: EngineState,
@@ -26,8 +27,24 @@ export class Judging {
   }
 
   /** Presses a thumb: the one that stands is withdrawn, another one replaces it. */
-  async press(messageId: string, kind: 'up' | 'down'): Promise<void> {
-    if (this.#pending !== null) return;
+  press(messageId: string, kind: 'up' | 'down'): Promise<void> {
+    // One after the other: what a press means depends on what stands by then.
+    this.#presses = this.#presses.then(() => this.#press(messageId, kind));
+    return this.#presses;
+  }
+
+  /** Gives the reply as the user would have liked it. True when it is stored. */
+  async edit(messageId: string, text: string): Promise<boolean> {
+    const stored = await this.engine.tell({ type: 'edit', messageId, text });
+    if (stored) askForPersistence();
+    return stored;
+  }
+
+  async withdraw(signalId: string): Promise<boolean> {
+    return this.engine.tell({ type: 'withdraw', signalId });
+  }
+
+  async #press(messageId: string, kind: 'up' | 'down'): Promise<void> {
     const standing = this.library.thumbOn(messageId);
     const withdrawn = standing !== undefined && (standing.kind === 'down') === (kind === 'down');
     this.#pending = { messageId, kind: withdrawn ? null : kind };
@@ -41,17 +58,6 @@ export class Judging {
     } finally {
       this.#pending = null;
     }
-  }
-
-  /** Gives the reply as the user would have liked it. True when it is stored. */
-  async edit(messageId: string, text: string): Promise<boolean> {
-    const stored = await this.engine.tell({ type: 'edit', messageId, text });
-    if (stored) askForPersistence();
-    return stored;
-  }
-
-  async withdraw(signalId: string): Promise<boolean> {
-    return this.engine.tell({ type: 'withdraw', signalId });
   }
 }
 
