@@ -1,5 +1,6 @@
 // AdamW (Loshchilov & Hutter 2019, Algorithm 2) over the flat arena, with the gradient clipped to a global norm
-// (Pascanu et al. 2013). Gradients are set to zero for the next step.
+// (Pascanu et al. 2013) and the learning rate falling from the highest layer down (Howard & Ruder 2018, section 3.2): the
+// arena holds LAYERS parts of equal size, the lowest first. Gradients are set to zero for the next step.
 @group(0) @binding(0) var<storage, read> partials: array<f32>;
 @group(0) @binding(1) var<storage, read_write> parameters: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> gradients: array<vec4<f32>>;
@@ -17,7 +18,11 @@ struct AdamW {
   // 1 − beta^step
   correction_1: f32,
   correction_2: f32,
+  // Factor from each layer to the one below.
+  layer_decay: f32,
 }
+
+const LAYER_QUADS = SIZE / 4u / LAYERS;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -34,7 +39,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let v = mix(g * g, second_moments[id.x], adamw.beta_2);
   let p = parameters[id.x];
   let update = m / adamw.correction_1 / (sqrt(v / adamw.correction_2) + adamw.epsilon);
-  parameters[id.x] = p - adamw.learning_rate * (update + adamw.weight_decay * p);
+  let below_top = f32(LAYERS - 1u - id.x / LAYER_QUADS);
+  let rate = adamw.learning_rate * pow(adamw.layer_decay, below_top);
+  parameters[id.x] = p - rate * (update + adamw.weight_decay * p);
   first_moments[id.x] = m;
   second_moments[id.x] = v;
   gradients[id.x] = vec4<f32>();

@@ -7,6 +7,7 @@ export const HYPERPARAMETER_OPTIONS = {
   beta: 'number',
   'sft-weight': 'number',
   'batch-size': 'number',
+  rehearsal: 'number',
 } as const;
 
 type HyperparameterOptions = Record<keyof typeof HYPERPARAMETER_OPTIONS, number | undefined>;
@@ -21,5 +22,6 @@ export function hyperparametersOf(options: HyperparameterOptions): Hyperparamete
     beta: options.beta ?? defaults.beta,
     sft_weight: options['sft-weight'] ?? defaults.sft_weight,
     batch_size: options['batch-size'] ?? defaults.batch_size,
+    rehearsal: options.rehearsal ?? defaults.rehearsal,
   };
 }

@@ -1,7 +1,7 @@
 import type { Anchors } from '../adaptation/gate';
 import { readTexts } from '../adaptation/texts';
 import { readAdapter } from '../formats/adapter';
-import { loadModelFolder, type ModelFolder } from '../formats/model-folder';
+import { loadModelFolder, type ModelFolder, readJson } from '../formats/model-folder';
 import type { AdapterWeights, FileSource } from '../formats/tensors';
 import { Generator } from '../generation/generator';
 import { Gpu } from '../gpu/device';
@@ -51,10 +51,8 @@ export async function openModel(
     folder.tokenizerConfig,
     folder.config.stop_token_ids,
   );
-  const texts = async (file: string): Promise<Sequence[]> => {
-    const bytes = await source.read(file);
-    return readTexts(file, JSON.parse(new TextDecoder().decode(bytes)), tokenizer);
-  };
+  const texts = async (file: string): Promise<Sequence[]> =>
+    readTexts(file, await readJson(source, file), tokenizer);
   const [anchors, rehearsal] = await Promise.all([texts('anchors.json'), texts('rehearsal.json')]);
   stage('weights');
   const runtime = new ModelRuntime(gpu, folder, DEFAULT_LORA.rank);

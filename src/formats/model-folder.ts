@@ -109,7 +109,8 @@ export async function loadModelFolder(
   };
 }
 
-async function readJson(source: FileSource, path: string): Promise<unknown> {
+/** JSON of a file of a model. @throws ThumbprintError `bad-file`, or the source's own. */
+export async function readJson(source: FileSource, path: string): Promise<unknown> {
   const bytes = await source.read(path);
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

@@ -54,6 +54,20 @@ export function readSafetensors(bytes: Uint8Array<ArrayBuffer>, file = 'The file
   };
 }
 
+/** Several files as one. @throws ThumbprintError `bad-file` on reading a tensor that none of them has. */
+export function joinSafetensors(files: readonly SafeTensors[]): SafeTensors {
+  const owners = new Map(files.flatMap((file) => file.names.map((name) => [name, file])));
+  return {
+    names: [...owners.keys()],
+    shapeOf: (name) => owners.get(name)?.shapeOf(name),
+    read: (name) => {
+      const owner = owners.get(name);
+      if (!owner) throw bad('The model', `no file of it has a tensor ${name}`);
+      return owner.read(name);
+    },
+  };
+}
+
 type Entries = Map<string, v.InferOutput<typeof Entry>>;
 
 function parseHeader(bytes: Uint8Array, file: string): Entries {

@@ -27,6 +27,8 @@ export function gradNorm(args: Arena): Dispatch {
 /** One AdamW step over the arena; clears the gradients. */
 export function adamw(
   args: Arena & {
+    /** Parts of equal size, a multiple of 4, that the arena consists of. */
+    layers: number;
     parameters: GPUBuffer;
     firstMoments: GPUBuffer;
     secondMoments: GPUBuffer;
@@ -36,7 +38,7 @@ export function adamw(
 ): Dispatch {
   return {
     kernel: kernelSource('adamw', shader),
-    constants: { SIZE: args.size, GROUPS: NORM_GROUPS },
+    constants: { SIZE: args.size, GROUPS: NORM_GROUPS, LAYERS: args.layers },
     bindings: {
       partials: args.partials,
       parameters: args.parameters,

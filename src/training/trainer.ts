@@ -93,7 +93,7 @@ export class Trainer {
       metrics: memory.storage('metrics', 2 * MAX_EXAMPLES * 4),
       partials: memory.storage('norm partials', NORM_GROUPS * 4),
       loss: memory.uniform('loss', 16),
-      adamw: memory.uniform('adamw', 32),
+      adamw: memory.uniform('adamw', 48),
     };
   }
 
@@ -115,7 +115,13 @@ export class Trainer {
     const { logprobs, targets, targetGradients: dh } = forward;
     const arena = { size: runtime.layout.size, gradients, partials };
     const size = weights.config.hidden_size;
-    const update = { ...arena, ...moments, parameters: trainer.slot.arena, uniform: trainer.buffers.adamw };
+    const update = {
+      ...arena,
+      ...moments,
+      layers: weights.layers.length,
+      parameters: trainer.slot.arena,
+      uniform: trainer.buffers.adamw,
+    };
     const [lossProgram, scatter, norm, updateProgram, ...layers] = await Promise.all([
       build([preference({ examples, sequences, logprobs, coefficients, metrics, loss, batch })]),
       build([scatterRows({ size, dh, targets, coefficients, dx: backward.stream, batch })]),
@@ -273,9 +279,9 @@ export class Trainer {
     this.gpu.write(this.buffers.loss, new Float32Array([beta, label_smoothing, sft_weight, baseline]));
   }
 
-  private writeAdamW({ learning_rate, weight_decay, max_grad_norm }: Hyperparameters): void {
+  private writeAdamW({ learning_rate, layer_decay, weight_decay, max_grad_norm }: Hyperparameters): void {
     const corrections = [1 - BETA_1 ** this.steps, 1 - BETA_2 ** this.steps];
     const values = [learning_rate, BETA_1, BETA_2, EPSILON, weight_decay, max_grad_norm, ...corrections];
-    this.gpu.write(this.buffers.adamw, new Float32Array(values));
+    this.gpu.write(this.buffers.adamw, new Float32Array([...values, layer_decay]));
   }
 }

@@ -19,6 +19,8 @@ export type TrainingExample = {
 
 export interface Hyperparameters {
   learning_rate: number;
+  /** Factor of the learning rate from each layer to the one below: what lies low is shared by all that the model knows. */
+  layer_decay: number;
   steps: number;
   /** Examples a step. */
   batch_size: number;
@@ -38,15 +40,16 @@ export interface Hyperparameters {
 
 /** Chosen on the personalization bench: tests/bench/evidence/personalize.md. */
 export const DEFAULT_HYPERPARAMETERS: Hyperparameters = {
-  learning_rate: 1.5e-3,
+  learning_rate: 2.25e-3,
+  layer_decay: 0.55,
   steps: 30,
   batch_size: 8,
   beta: 0.03,
   label_smoothing: 0,
-  sft_weight: 1,
+  sft_weight: 0.5,
   weight_decay: 0.01,
   max_grad_norm: 1,
-  rehearsal: 4,
+  rehearsal: 8,
   rehearsal_weight: 1,
   baseline: 0,
   margin_stop: 4,

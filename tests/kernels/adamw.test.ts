@@ -27,14 +27,19 @@ function withRest(values: ArrayLike<number>): Float32Array<ArrayBuffer> {
 }
 
 // A workgroup updates 256 parameters; all groups together square 8192 gradients at once.
-describe.each([4, 132, 1028, 8260])('an arena of %i parameters', (size) => {
+describe.each([
+  [4, 1],
+  [132, 3],
+  [1028, 1],
+  [8260, 5],
+])('an arena of %i parameters in %i layers', (size, layers) => {
   const random = new HashRandom(size);
 
   it.each([
     ['as they are', 1e9],
     ['clipped', 0.5],
   ])('takes steps along the gradients %s', async (_, clip) => {
-    const settings = { ...SETTINGS, clip };
+    const settings = { ...SETTINGS, clip, layers: { count: layers, decay: 0.6 } };
     const state = adamwState(randomRows(random, 1, size));
     let storage = {
       partials: withRest(new Float32Array(NORM_GROUPS)),
@@ -50,11 +55,13 @@ describe.each([4, 132, 1028, 8260])('an arena of %i parameters', (size) => {
       const corrections = [1 - beta1 ** step, 1 - beta2 ** step];
       const result = await bench.run({
         storage: { ...storage, gradients: withRest(gradients) },
-        uniforms: { uniform: Float32Array.of(lr, beta1, beta2, eps, weight_decay, clip, ...corrections) },
+        uniforms: {
+          uniform: Float32Array.of(lr, beta1, beta2, eps, weight_decay, clip, ...corrections, 0.6, 0, 0, 0),
+        },
         size: {},
         dispatches: ({ uniform, ...arena }) => [
           gradNorm({ size, ...arena }),
-          adamw({ size, uniform, ...arena }),
+          adamw({ size, layers, uniform, ...arena }),
         ],
       });
       storage = result;

@@ -6,6 +6,8 @@ export interface AdamWSettings {
   beta2: number;
   eps: number;
   weight_decay: number;
+  /** Parts of equal size, the highest last; each below has its rate multiplied once more by `decay`. */
+  layers?: { count: number; decay: number };
   /** Largest global norm of the gradients. */
   clip: number;
 }
@@ -43,13 +45,15 @@ export function clipScale(gradients: Float64Array, clip: number): number {
  * @returns the norm of the gradients before clipping
  */
 export function adamwStep(state: AdamWState, gradients: Float64Array, settings: AdamWSettings): number {
-  const { lr, beta1, beta2, eps, weight_decay, clip } = settings;
+  const { beta1, beta2, eps, weight_decay, clip, layers = { count: 1, decay: 1 } } = settings;
   const { parameters, firstMoments, secondMoments } = state;
   const scale = clipScale(gradients, clip);
   state.step += 1;
   const firstCorrection = 1 - beta1 ** state.step;
   const secondCorrection = 1 - beta2 ** state.step;
   gradients.forEach((raw, i) => {
+    const layer = Math.floor((i * layers.count) / gradients.length);
+    const lr = settings.lr * layers.decay ** (layers.count - 1 - layer);
     const g = scale * raw;
     const m = beta1 * at(firstMoments, i) + (1 - beta1) * g;
     const v = beta2 * at(secondMoments, i) + (1 - beta2) * g * g;

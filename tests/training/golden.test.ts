@@ -61,6 +61,7 @@ function examplesOf(training: GoldenTraining): TrainingExample[] {
 function hyperparametersOf({ settings, optimizer }: GoldenTraining): Hyperparameters {
   return {
     learning_rate: optimizer.lr,
+    layer_decay: 1,
     steps: 10,
     batch_size: 8,
     beta: settings.beta,

@@ -28,8 +28,8 @@ export async function bench(args: readonly string[]): Promise<void> {
     rank: 'number',
     ...HYPERPARAMETER_OPTIONS,
     held: 'number',
-    rehearsal: 'number',
     'rehearsal-weight': 'number',
+    'layer-decay': 'number',
     'label-smoothing': 'number',
     'margin-stop': 'number',
     out: 'string',
@@ -41,8 +41,8 @@ export async function bench(args: readonly string[]): Promise<void> {
   const defaults = DEFAULT_HYPERPARAMETERS;
   const hyperparameters = {
     ...hyperparametersOf(options),
-    rehearsal: options.rehearsal ?? defaults.rehearsal,
     rehearsal_weight: options['rehearsal-weight'] ?? defaults.rehearsal_weight,
+    layer_decay: options['layer-decay'] ?? defaults.layer_decay,
     label_smoothing: options['label-smoothing'] ?? defaults.label_smoothing,
     margin_stop: options['margin-stop'] ?? defaults.margin_stop,
   };

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import { readHubConfig } from '../../formats/config-file';
-import { readSafetensors } from '../../formats/safetensors';
 import { quantizeModel } from '../../formats/write-model';
 import { ThumbprintError } from '../../shared/errors';
 import { parseOptions } from '../args';
 import type { Command } from '../command';
+import { readHubWeights } from '../hub-weights';
 import { printJson, readBytes, readJson, readJsonIfThere, writeFiles } from '../io';
 
 export const command: Command = {
@@ -26,7 +26,7 @@ export const command: Command = {
       await readJson(file('config.json')),
       (await readJsonIfThere(file('generation_config.json'))) ?? {},
     );
-    const weights = readSafetensors(await readBytes(file('model.safetensors')), 'model.safetensors');
+    const weights = await readHubWeights(options.in);
     const md5 = (data: Uint8Array): string => createHash('md5').update(data).digest('hex');
     const name = options.name ?? basename(resolve(options.in));
     const { files, report } = await quantizeModel(name, config, weights, { scaleDtype, md5 });

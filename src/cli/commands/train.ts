@@ -1,5 +1,8 @@
+import { join } from 'node:path';
+import { balanceThumbs } from '../../adaptation/examples';
+import { readTexts } from '../../adaptation/texts';
 import { emptyAdapter, writeAdapter } from '../../formats/adapter';
-import { addReferences, runSteps } from '../../training/train';
+import { addReferences, rehearsalExamples, runSteps } from '../../training/train';
 import { Trainer } from '../../training/trainer';
 import { DEFAULT_LORA, type TrainingExample } from '../../training/types';
 import type { ChatTokenizer } from '../../text/tokenizer';
@@ -8,7 +11,7 @@ import { parseOptions } from '../args';
 import type { Command } from '../command';
 import { openEngine } from '../engine';
 import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
-import { printJson, readJsonLines, writeFiles } from '../io';
+import { printJson, readJsonIfThere, readJsonLines, writeFiles } from '../io';
 import { SignalLine } from '../schemas';
 
 /** Tokens of a micro-batch. */
@@ -17,7 +20,7 @@ const ROWS = 512;
 export const command: Command = {
   summary: 'Trains an adapter on signals and writes it as a PEFT folder; one JSON line a step.',
   usage:
-    '--model FOLDER [--adapter FOLDER] --signals FILE.jsonl --out FOLDER [--seed N] [--steps N] [--lr X] [--rank R] [--beta X] [--sft-weight X] [--batch-size N]',
+    '--model FOLDER [--adapter FOLDER] --signals FILE.jsonl --out FOLDER [--seed N] [--steps N] [--lr X] [--rank R] [--beta X] [--sft-weight X] [--batch-size N] [--rehearsal N]',
   async run(args) {
     const { options } = parseOptions(args, {
       model: 'string!',
@@ -44,7 +47,8 @@ export const command: Command = {
       trainer,
       lines.map((line, index) => exampleOf(line, `line ${index + 1}`, tokenizer)),
     );
-    await runSteps(trainer, examples, hyperparametersOf(options), options.seed ?? 0, {
+    await runSteps(trainer, balanceThumbs(examples), hyperparametersOf(options), options.seed ?? 0, {
+      rehearsal: await readRehearsal(options.model, tokenizer),
       onStep: (results) => {
         const last = results.at(-1);
         printJson({
@@ -66,6 +70,13 @@ export const command: Command = {
     );
   },
 };
+
+/** Texts of the model's own training, as the page rehearses them; a model without any is trained without. */
+async function readRehearsal(model: string, tokenizer: ChatTokenizer): Promise<TrainingExample[]> {
+  const file = 'rehearsal.json';
+  const json = await readJsonIfThere(join(model, file));
+  return json === undefined ? [] : rehearsalExamples(readTexts(file, json, tokenizer));
+}
 
 function exampleOf(
   line: v.InferOutput<typeof SignalLine>,
