@@ -6,6 +6,7 @@ import type { AdapterSlot } from '../../model/lora';
 import type { Sequence } from '../../model/packed-batch';
 import type { Score } from '../../model/scorer';
 import type { ChatTokenizer } from '../../text/tokenizer';
+import { DEFAULT_SETTINGS } from '../../shared/records';
 import { addReferences, runSteps } from '../../training/train';
 import type { Trainer } from '../../training/trainer';
 import type { Hyperparameters, TrainingExample } from '../../training/types';
@@ -50,8 +51,6 @@ export interface BenchRow extends BenchRun {
   seconds_per_step: number;
   samples: { prompt: string; base: string; adapted: string }[];
 }
-
-const REPLY_TOKENS = 64;
 
 /** Scores and replies of the base model: computed once for all runs. */
 export interface Baseline {
@@ -186,7 +185,8 @@ async function ownReplies(engine: BenchEngine, held: readonly StyledPrompt[]): P
         top_p: 1,
         min_p: 0,
         repetition_penalty: 1,
-        max_tokens: REPLY_TOKENS,
+        // As long as the page lets a reply become.
+        max_tokens: DEFAULT_SETTINGS.sampling.max_tokens,
       },
     });
     replies.push(engine.tokenizer.decode(tokenIds).trim());
