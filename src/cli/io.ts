@@ -42,7 +42,16 @@ export async function readJsonLines<T extends v.GenericSchema>(
   path: string,
   schema: T,
 ): Promise<v.InferOutput<T>[]> {
-  const lines = new TextDecoder().decode(await readBytes(path)).split('\n');
+  return parseJsonLines(path, new TextDecoder().decode(await readBytes(path)), schema);
+}
+
+/** The same for text that was read already; `path` names it in errors. */
+export function parseJsonLines<T extends v.GenericSchema>(
+  path: string,
+  text: string,
+  schema: T,
+): v.InferOutput<T>[] {
+  const lines = text.split('\n');
   const records: v.InferOutput<T>[] = [];
   lines.forEach((line, index) => {
     if (line.trim() === '') return;

@@ -3,6 +3,7 @@ import type { Command } from '../command';
 
 const BENCHES: Record<string, () => Promise<{ bench: (args: readonly string[]) => Promise<void> }>> = {
   personalize: () => import('../bench/personalize-command'),
+  quality: () => import('../bench/quality'),
   decode: () => import('../bench/speed'),
   prefill: () => import('../bench/speed'),
   'train-step': () => import('../bench/speed'),
@@ -10,7 +11,7 @@ const BENCHES: Record<string, () => Promise<{ bench: (args: readonly string[]) =
 
 export const command: Command = {
   summary:
-    'Measures. personalize: what K signals of a simulated user do; the others: milliseconds and dispatches.',
+    'Measures. personalize: what K signals of a simulated user do; quality: what the model can do; the others: milliseconds and dispatches.',
   usage: `${Object.keys(BENCHES).join('|')} [--model FOLDER] …`,
   async run(args) {
     const [name, ...rest] = args;
