@@ -23,7 +23,7 @@ HELD = 50
 PLAIN_CHARACTERS = 2400
 # Texts as a context of 256 tokens holds them, so that every model can be compared on them.
 HELD_CHARACTERS = 700
-HELD_LINES = 150
+HELD_LINES = 40
 QUOTES = str.maketrans({'‘': "'", '’': "'", '“': '"', '”': '"', '–': '-', '—': '--', '…': '...', '\u00a0': ' '})
 # Crude, sexual, or of hate: a chat with one of these is left out whole.
 UNWANTED = re.compile(

@@ -15,9 +15,10 @@ import re
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SPECIALS = ['<|endoftext|>', '<|im_start|>', '<|im_end|>']
-# GPT-2's pieces, written for `re`: letters with one space before them, other signs likewise, spaces. Digits stand alone:
-# a small model adds better when each is a token.
-PIECES = re.compile(r"'(?:s|t|re|ve|m|ll|d)| ?[^\W\d_]+| ?(?:[^\s\w]|_)+|\d|\s+(?!\S)|\s+")
+# GPT-2's pieces, written for `re`: letters with one space before them, digits and other signs likewise, spaces.
+GPT2 = r"'(?:s|t|re|ve|m|ll|d)| ?[^\W\d_]+|DIGITS| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+"
+# Digits stand alone here: a small model adds better when each is a token.
+PIECES = re.compile(GPT2.replace('DIGITS', r'\d'))
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
@@ -92,7 +93,10 @@ class Tokenizer:
 
     def __init__(self, path):
         with open(path, encoding='utf-8') as file:
-            model = json.load(file)['model']
+            tokenizer = json.load(file)
+        model = tokenizer['model']
+        alone = 'Digits' in json.dumps(tokenizer['pre_tokenizer'])
+        self.pieces = PIECES if alone else re.compile(GPT2.replace('DIGITS', r' ?\d+'))
         self.vocabulary = model['vocab']
         merges = [tuple(m.split(' ')) if isinstance(m, str) else tuple(m) for m in model['merges']]
         self.ranks = {pair: rank for rank, pair in enumerate(merges)}
@@ -108,7 +112,7 @@ class Tokenizer:
         return tuple(self.vocabulary[part] for part in word)
 
     def encode(self, text):
-        return [i for piece in PIECES.findall(text) for i in self.piece(piece)]
+        return [i for piece in self.pieces.findall(text) for i in self.piece(piece)]
 
     def chat(self, messages):
         """(ids, 1 where the model is to learn the token: replies and what ends them)."""
