@@ -17,9 +17,12 @@ import os
 import random
 import re
 
+from drills import drills
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Of every source, and of the project's own: 1 in 50.
 HELD = 50
+DRILL_SEEDS = (3, 4)
 PLAIN_CHARACTERS = 2400
 # Texts as a context of 256 tokens holds them, so that every model can be compared on them.
 HELD_CHARACTERS = 700
@@ -222,6 +225,9 @@ def main():
         for turns in read_dialogues(path):
             key = json.dumps(turns)
             corpus.add('own', name, {'messages': turns}, key, is_held(key))
+    for turns in (turns for seed in DRILL_SEEDS for turns in drills(random.Random(seed))):
+        key = json.dumps(turns)
+        corpus.add('own', 'drills', {'messages': turns}, key, is_held(key))
     os.makedirs(options.out, exist_ok=True)
     rng = random.Random(2)
     for name, lines in corpus.lines.items():

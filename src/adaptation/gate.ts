@@ -1,12 +1,13 @@
 import type { Sequence } from '../model/packed-batch';
 import type { Score } from '../model/scorer';
+import { required } from '../shared/assert';
 import type { GateFigure } from '../shared/records';
 import { sequencesOf } from '../training/examples';
 import type { TrainingExample } from '../training/types';
 
-/** Scores replies with the base model, the adapter in use, or the candidate. */
+/** Scores replies with the base model, the adapter in use, or the candidate at `scale` times its effect. */
 export interface GateScorer {
-  score(sequences: readonly Sequence[], which: 'base' | 'current' | 'candidate'): Promise<Score[]>;
+  score(sequences: readonly Sequence[], which: 'base' | 'current' | { scale: number }): Promise<Score[]>;
 }
 
 /** Texts that measure forgetting. */
@@ -27,8 +28,13 @@ export interface GateResult {
   kept: boolean;
   /** One sentence for people. */
   reason: string;
+  /** Measured at `scale`. */
   figures: GateFigure[];
+  scale: number;
 }
+
+/** What a candidate is tried at. Near the base, forgetting grows with the square of the scale, what is learned linearly. */
+const SCALES = [1, 0.5];
 
 /** Fewer held-out signals than this say nothing: the trained ones are judged instead. */
 const LEAST_HELD_OUT = 2;
@@ -36,7 +42,7 @@ const LEAST_HELD_OUT = 2;
 /**
  * Judges a candidate adapter: does it order the user's judgements better than the adapter in use, and does it still
  * know what it knew? Held-out signals decide where there are any; before that, the signals trained on, and the
- * sentence says so.
+ * sentence says so. What fails is measured once more at half its scale.
  */
 export async function runGate(
   scorer: GateScorer,
@@ -50,36 +56,59 @@ export async function runGate(
   const sequences = judges.flatMap(sequencesOf);
   const reference = await scorer.score(sequences, 'base');
   const before = judge(judges, await scorer.score(sequences, 'current'), reference);
-  const after = judge(judges, await scorer.score(sequences, 'candidate'), reference);
-  anchors.baseBits ??= bitsPerToken(await scorer.score(anchors.sequences, 'base'));
-  const base = anchors.baseBits;
-  const candidate = bitsPerToken(await scorer.score(anchors.sequences, 'candidate'));
-  const accuracy: GateFigure = {
-    name: 'held_out_accuracy',
-    before: before.correct / judges.length,
-    after: after.correct / judges.length,
-    limit: 0,
-    count: judges.length,
-    passed: after.correct >= before.correct,
+  const baseBits = (anchors.baseBits ??= bitsPerToken(await scorer.score(anchors.sequences, 'base')));
+  const prefix = useHeldOut ? 'held_out' : 'trained';
+  const measure = async (scale: number): Promise<Figures> => {
+    const after = judge(judges, await scorer.score(sequences, { scale }), reference);
+    const bits = bitsPerToken(await scorer.score(anchors.sequences, { scale }));
+    return {
+      accuracy: {
+        name: `${prefix}_accuracy`,
+        before: before.correct / judges.length,
+        after: after.correct / judges.length,
+        limit: 0,
+        count: judges.length,
+        passed: after.correct >= before.correct,
+      },
+      margin: {
+        name: `${prefix}_margin`,
+        before: before.margin,
+        after: after.margin,
+        limit: 0,
+        count: judges.length,
+        passed: after.margin > before.margin,
+      },
+      anchors: {
+        name: 'anchor_bits_per_token',
+        before: baseBits,
+        after: bits,
+        limit: limits.forgetting,
+        count: anchors.sequences.length,
+        passed: bits - baseBits <= limits.forgetting,
+      },
+    };
   };
-  const margin: GateFigure = {
-    name: 'held_out_margin',
-    before: before.margin,
-    after: after.margin,
-    limit: 0,
-    count: judges.length,
-    passed: after.margin > before.margin,
+  let first: Figures | undefined;
+  for (const scale of SCALES) {
+    const figures = await measure(scale);
+    first ??= figures;
+    if (Object.values(figures).every(({ passed }) => passed)) {
+      return { kept: true, scale, reason: praise(figures, first), figures: Object.values(figures) };
+    }
+  }
+  const figures = required(first, 'figures');
+  return {
+    kept: false,
+    scale: 1,
+    reason: `Refused: ${complaint(figures)}.`,
+    figures: Object.values(figures),
   };
-  const anchorBits: GateFigure = {
-    name: 'anchor_bits_per_token',
-    before: base,
-    after: candidate,
-    limit: limits.forgetting,
-    count: anchors.sequences.length,
-    passed: candidate - base <= limits.forgetting,
-  };
-  const figures = [accuracy, margin, anchorBits];
-  return { kept: figures.every(({ passed }) => passed), reason: sentence(figures, useHeldOut), figures };
+}
+
+interface Figures {
+  accuracy: GateFigure;
+  margin: GateFigure;
+  anchors: GateFigure;
 }
 
 interface Judgement {
@@ -117,18 +146,31 @@ export function bitsPerToken(scores: readonly Score[]): number {
   return -logprob / tokens / Math.LN2;
 }
 
-function sentence([accuracy, margin, anchors]: GateFigure[], heldOut: boolean): string {
-  if (!accuracy || !margin || !anchors) return '';
-  const what = heldOut
-    ? 'held-out judgements'
-    : 'judgements it was trained on (too few yet to hold some back)';
-  const right = (share: number): string => String(Math.round(share * accuracy.count * 2) / 2);
-  const counts = `it agrees with ${right(accuracy.after)} of ${accuracy.count} ${what}, the one before with ${right(accuracy.before)}`;
-  const cost = (anchors.after - anchors.before).toFixed(3);
-  if (!accuracy.passed) return `Refused: ${counts}.`;
-  if (!margin.passed) return `Refused: it is no surer of your judgements than the one before.`;
-  if (!anchors.passed) {
-    return `Refused: it forgets too much (${cost} bits a token on texts it should still know; ${anchors.limit} are allowed).`;
-  }
-  return `Kept: ${counts}; what it knew costs ${cost} bits a token.`;
+/** Why a candidate is kept, perhaps at less than the scale it failed at. */
+function praise(figures: Figures, full: Figures): string {
+  const kept = `${agreement(figures.accuracy)}; what it knew costs ${extraBits(figures.anchors)}`;
+  return figures === full
+    ? `Kept: ${kept}.`
+    : `Kept at half strength: ${kept}. At full strength ${complaint(full)}.`;
+}
+
+/** What a candidate fails by. */
+function complaint({ accuracy, margin, anchors }: Figures): string {
+  if (!accuracy.passed) return agreement(accuracy);
+  if (!margin.passed) return 'it is no surer of your judgements than the one before';
+  return `it forgets too much: texts it should still know cost ${extraBits(anchors)}, ${anchors.limit} are allowed`;
+}
+
+function agreement({ name, before, after, count }: GateFigure): string {
+  const what =
+    name === 'held_out_accuracy'
+      ? 'held-out judgements'
+      : 'judgements it was trained on (too few yet to hold some back)';
+  const right = (share: number): string => String(Math.round(share * count * 2) / 2);
+  return `it agrees with ${right(after)} of ${count} ${what}, the one before with ${right(before)}`;
+}
+
+function extraBits({ before, after }: GateFigure): string {
+  const cost = after - before;
+  return `${Math.abs(cost).toFixed(3)} bits a token ${cost < 0 ? 'less' : 'more'}`;
 }

@@ -1,4 +1,4 @@
-import { emptyAdapter } from '../formats/adapter';
+import { emptyAdapter, scaleAdapter } from '../formats/adapter';
 import type { AdapterWeights } from '../formats/tensors';
 import type { Sequence } from '../model/packed-batch';
 import type { ModelRuntime } from '../model/runtime';
@@ -74,7 +74,7 @@ export async function runUpdate(
     input.anchors,
   );
   hooks.signal?.throwIfAborted();
-  return { ...gate, candidate, results };
+  return { ...gate, candidate: scaleAdapter(candidate, gate.scale), results };
 }
 
 /** Scores on the trainer's slot, exchanging the adapter only where it changes. */
@@ -87,7 +87,7 @@ function gateScorer(
     async score(sequences, which) {
       if (which === 'base' || (which === 'current' && current === null))
         return trainer.score(sequences, 'base');
-      trainer.slot.load(which === 'candidate' ? candidate : current);
+      trainer.slot.load(which === 'current' ? current : scaleAdapter(candidate, which.scale));
       return trainer.score(sequences, 'adapter');
     },
   };

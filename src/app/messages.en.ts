@@ -139,6 +139,8 @@ export const messages = {
     figures: {
       held_out_accuracy: 'Held-out accuracy',
       held_out_margin: 'Held-out margin',
+      trained_accuracy: 'Accuracy, as trained',
+      trained_margin: 'Margin, as trained',
       anchor_bits_per_token: 'Forgetting (bits a token)',
     } satisfies Record<GateFigure['name'], string>,
     receiptDetails: (signals: number, seconds: string) => `${plural(signals, 'signal')}, ${seconds}`,

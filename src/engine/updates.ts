@@ -159,7 +159,7 @@ export class Updates {
     }));
     let results: readonly StepResult[] = done;
     const signal = this.running?.stopper.signal;
-    const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures'>): Receipt => ({
+    const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures' | 'scale'>): Receipt => ({
       id: newId(),
       createdAt: Date.now(),
       model: host.folder.sha256,
@@ -199,7 +199,9 @@ export class Updates {
           },
         },
       );
-      return await this.settle(outcome, receipt({ ...outcome, decision: outcome.kept ? 'kept' : 'refused' }));
+      const { kept, reason, figures, scale } = outcome;
+      const decision = kept ? 'kept' : 'refused';
+      return await this.settle(outcome, receipt({ decision, reason, figures, scale }));
     } catch (error) {
       if (this.suspended) throw error;
       const cancelled = error instanceof ThumbprintError && error.code === 'cancelled';

@@ -63,6 +63,15 @@ export function emptyAdapter(
   return { rank: options.rank, lora_alpha: options.lora_alpha, base, tensors };
 }
 
+/** The same adapter with `scale` times its effect. */
+export function scaleAdapter(adapter: AdapterWeights, scale: number): AdapterWeights {
+  const tensors = new Map<string, LoraTensor>();
+  for (const [path, { a, b }] of adapter.tensors) {
+    tensors.set(path, { a, b: b.map((value) => value * scale) });
+  }
+  return { ...adapter, tensors };
+}
+
 /** The two files of a PEFT adapter folder. */
 export interface AdapterFiles {
   safetensors: Uint8Array<ArrayBuffer>;

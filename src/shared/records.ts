@@ -93,7 +93,9 @@ export interface Signal {
 }
 
 export interface GateFigure {
-  name: 'held_out_accuracy' | 'held_out_margin' | 'anchor_bits_per_token';
+  /** `trained_…`: measured on the signals trained on, while there are too few to hold some back. */
+  name:
+    'held_out_accuracy' | 'held_out_margin' | 'trained_accuracy' | 'trained_margin' | 'anchor_bits_per_token';
   before: number;
   after: number;
   /** Largest harm, or least gain, allowed. */
@@ -131,6 +133,8 @@ export interface Receipt {
   losses: number[];
   margins: number[];
   figures: GateFigure[];
+  /** Factor on what was trained that the figures were measured at; 1 when absent. */
+  scale?: number;
   seconds: number;
 }
 

@@ -2,13 +2,18 @@ import { describe, expect, it } from 'vitest';
 import { type GateScorer, runGate } from '../../src/adaptation/gate';
 import type { TrainingExample } from '../../src/training/types';
 
-/** Log-probabilities from tables: each reply is one token, which names its row. */
+/** Log-probabilities from tables: each reply is one token, which names its row. Half a candidate is half of the way. */
 function scorerOf(tables: Record<'base' | 'current' | 'candidate', number[]>): GateScorer {
+  const at = (row: number, which: Parameters<GateScorer['score']>[1]): number => {
+    const value = (table: number[]): number => table[row] ?? NaN;
+    if (which === 'base' || which === 'current') return value(tables[which]);
+    return value(tables.base) + which.scale * (value(tables.candidate) - value(tables.base));
+  };
   return {
     score: (sequences, which) =>
       Promise.resolve(
         sequences.map(({ reply }) => ({
-          logprob: tables[which][reply[0] ?? -1] ?? NaN,
+          logprob: at(reply[0] ?? -1, which),
           tokens: reply.length,
         })),
       ),
@@ -52,8 +57,18 @@ describe('the gate', () => {
   it('refuses one that forgets, however well it learned', async () => {
     const scorer = scorerOf({ base: FLAT, current: FLAT, candidate: [-1, -9, -1, -9, -3.2] });
     const result = await runGate(scorer, [], HELD, ANCHORS);
-    expect(result.kept).toBe(false);
-    expect(result.reason).toMatch('forgets too much (0.289 bits');
+    expect(result).toMatchObject({ kept: false, scale: 1 });
+    expect(result.reason).toMatch('texts it should still know cost 0.289 bits a token more');
+  });
+
+  it('keeps half of one that forgets only at full strength', async () => {
+    const scorer = scorerOf({ base: FLAT, current: FLAT, candidate: [-4, -6, -4, -6, -3.1] });
+    const result = await runGate(scorer, [], HELD, ANCHORS);
+    expect(result).toMatchObject({ kept: true, scale: 0.5 });
+    expect(result.figures.map(({ after }) => Number(after.toFixed(3)))).toEqual([1, 1, 4.4]);
+    expect(result.reason).toMatch(
+      /^Kept at half strength: .* At full strength it forgets too much: .* 0\.144 bits/,
+    );
   });
 
   it('judges by what it was trained on while there is nothing else, and says so', async () => {
@@ -65,5 +80,10 @@ describe('the gate', () => {
     const result = await runGate(scorer, thumbs, HELD.slice(0, 1), ANCHORS);
     expect(result.kept).toBe(true);
     expect(result.reason).toMatch('2 of 2 judgements it was trained on');
+    expect(result.figures.map(({ name }) => name)).toEqual([
+      'trained_accuracy',
+      'trained_margin',
+      'anchor_bits_per_token',
+    ]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { emptyAdapter, projections, readAdapter, writeAdapter } from '../../src/formats/adapter';
+import { emptyAdapter, projections, readAdapter, scaleAdapter, writeAdapter } from '../../src/formats/adapter';
 import { readSafetensors, writeSafetensors } from '../../src/formats/safetensors';
 import { LoraLayout } from '../../src/model/lora';
 import { seededAdapter } from '../reference/adapter';
@@ -125,6 +125,16 @@ describe('a PEFT adapter', () => {
       readAdapter(safetensors, jsonOr(bytes, adapterConfig), TINY_CONFIG, BASE),
     );
     expect(config.refused).toBeGreaterThan(0);
+  });
+
+  it('scaled has that share of its effect, and the original keeps its own', () => {
+    const [path, tensor] = [...adapter.tensors][0] ?? [];
+    const before = tensor?.b[3] ?? NaN;
+    const half = scaleAdapter(adapter, 0.5).tensors.get(path ?? '');
+    expect(before).not.toBe(0);
+    expect(half?.b[3]).toBe(before / 2);
+    expect(half?.a).toEqual(tensor?.a);
+    expect(tensor?.b[3]).toBe(before);
   });
 
   it('starts as nothing: B is zero, A is within its bounds and follows from the seed', () => {

@@ -1,0 +1,129 @@
+"""Sums, comparisons, sequences and the calendar: what is learned by repeating, in changing words. The only texts that are
+made by rule; every other dialogue was written one by one."""
+
+import itertools
+
+NUMBERS = ('zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen '
+           'eighteen nineteen twenty').split()
+DAYS = 'Monday Tuesday Wednesday Thursday Friday Saturday Sunday'.split()
+MONTHS = 'January February March April May June July August September October November December'.split()
+LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+NAMES = 'Anna Ben Clara David Emma Finn Grace Hugo Ida Jonas Kate Leo Mia Noah Olga Paul Rosa Sam Tess Will'.split()
+THINGS = 'apples books coins pencils cookies stickers marbles eggs cards balls shells stamps buttons plums'.split()
+
+
+def turns(question, answer):
+    return [{'role': 'user', 'content': question}, {'role': 'assistant', 'content': answer}]
+
+
+def sums(rng):
+    for a, b in itertools.product(range(21), range(21)):
+        if a + b <= 20:
+            yield turns(
+                rng.choice(['What is {a} plus {b}?', '{a} + {b}', '{a}+{b}?', 'how much is {a} and {b}', 'Add {a} and {b}.',
+                            '{a} plus {b} makes?', 'what do you get if you add {b} to {a}']).format(a=a, b=b),
+                rng.choice(['{c}.', '{a} plus {b} is {c}.', '{a} and {b} make {c}.', 'That is {c}.']).format(a=a, b=b, c=a + b))
+        if a >= b:
+            yield turns(
+                rng.choice(['What is {a} minus {b}?', '{a} - {b}', '{a}-{b}?', '{a} minus {b}?', 'take {b} away from {a}',
+                            'How much is {a} less {b}?', 'what is left of {a} if you take away {b}']).format(a=a, b=b),
+                rng.choice(['{c}.', '{a} minus {b} is {c}.', 'That leaves {c}.', '{c} is left.']).format(a=a, b=b, c=a - b))
+    for a, b in itertools.product(range(1, 11), range(1, 11)):
+        yield turns(
+            rng.choice(['What is {a} times {b}?', '{a} x {b}', '{a} * {b}?', 'how much is {a} times {b}',
+                        'multiply {a} by {b}']).format(a=a, b=b),
+            rng.choice(['{c}.', '{a} times {b} is {c}.', 'That is {c}.']).format(a=a, b=b, c=a * b))
+    for a in range(2, 41, 2):
+        yield turns(rng.choice(['What is half of {a}?', 'half of {a}', 'halve {a}', 'split {a} in two equal parts']).format(a=a),
+                    rng.choice(['{c}.', 'Half of {a} is {c}.']).format(a=a, c=a // 2))
+    for a in range(1, 21):
+        yield turns(rng.choice(['What is double {a}?', 'double {a}', 'two times {a}?', 'twice {a}']).format(a=a),
+                    rng.choice(['{c}.', 'Double {a} is {c}.', 'Twice {a} is {c}.']).format(a=a, c=2 * a))
+
+
+def stories(rng):
+    for _ in range(260):
+        a, b = rng.randint(2, 10), rng.randint(1, 9)
+        name, other = rng.sample(NAMES, 2)
+        thing = rng.choice(THINGS)
+        say = rng.choice([str, lambda n: NUMBERS[n]])
+        if rng.random() < 0.5:
+            yield turns(
+                rng.choice(['{n} has {a} {t} and gets {b} more. How many are there now?',
+                            '{n} finds {a} {t} and {o} finds {b}. How many together?',
+                            'there are {a} {t} on the table. i put {b} more there. how many now',
+                            'I had {a} {t}. {o} gave me {b} more. How many do I have?']).format(
+                                n=name, o=other, a=say(a), b=say(b), t=thing),
+                rng.choice(['{c}.', '{c} {t}.', '{A} plus {b} is {c}.', 'There are {c} {t} now.']).format(
+                    A=say(a).capitalize(), b=say(b), c=a + b, t=thing))
+        elif a > b:
+            yield turns(
+                rng.choice(['{n} has {a} {t} and gives {b} to {o}. How many are left?',
+                            'i have {a} {t} and lose {b}. how many do i have left',
+                            'There are {a} {t} in a box. {n} takes out {b}. How many stay in the box?']).format(
+                                n=name, o=other, a=say(a), b=say(b), t=thing),
+                rng.choice(['{c}.', '{A} minus {b} is {c}.', '{c} left.']).format(A=say(a).capitalize(), b=say(b), c=a - b))
+
+
+def order(rng):
+    for a, b in itertools.combinations(range(1, 101, 3), 2):
+        if rng.random() < 0.3:
+            first, second = rng.sample([a, b], 2)
+            big = rng.random() < 0.5
+            word = rng.choice(['bigger', 'larger', 'more'] if big else ['smaller', 'less'])
+            yield turns(rng.choice(['Which is {w}, {x} or {y}?', 'what is {w}: {x} or {y}', '{x} or {y}, which is {w}?']).format(
+                w=word, x=first, y=second), rng.choice(['{c}.', '{c} is {w}.']).format(c=b if big else a, w=word))
+    for start, step in itertools.product(range(1, 13), (1, 2, 3, 5, 10, -1)):
+        row = [start + i * step for i in range(4)] if step > 0 else [start + 12 - i for i in range(4)]
+        following = row[-1] + step
+        yield turns(rng.choice(['What comes next: {r}?', 'which number comes next: {r}, ...', 'continue: {r}', 'Go on: {r}']).format(
+            r=', '.join(map(str, row))), rng.choice(['{c}.', '{c} comes next.', 'Next is {c}.']).format(c=following))
+    for n in range(1, 31):
+        yield turns(rng.choice(['Is {n} even or odd?', '{n}: odd or even?', 'is {n} an even number or an odd one']).format(n=n),
+                    rng.choice(['{n} is {k}.', '{K}.']).format(n=n, k=('even', 'odd')[n % 2], K=('Even', 'Odd')[n % 2]))
+    for i, letter in enumerate(LETTERS[:-1]):
+        following = LETTERS[i + 1]
+        yield turns(rng.choice(['Which letter comes after {a}?', 'letter after {a}?', 'what comes after {a} in the alphabet']).format(a=letter),
+                    rng.choice(['{b}.', 'After {a} comes {b}.']).format(a=letter, b=following))
+        yield turns(rng.choice(['Which letter comes before {b}?', 'what letter is before {b}']).format(b=following),
+                    rng.choice(['{a}.', '{a} comes before {b}.']).format(a=letter, b=following))
+
+
+def calendar(rng):
+    for row, kind in ((DAYS, 'day'), (MONTHS, 'month')):
+        for i, name in enumerate(row):
+            for away in (1, 2, 3):
+                later, earlier = row[(i + away) % len(row)], row[i - away]
+                count = NUMBERS[away]
+                one = away == 1
+                s = kind if one else f'{count} {kind}s'
+                yield turns(rng.choice([f'What {kind} comes after {name}?', f'which {kind} is after {name}', f'the {kind} after {name}?']
+                                       if one else [f'Which {kind} is {s} after {name}?', f'what {kind} is it {s} after {name}',
+                                                    f'{count.capitalize()} {kind}s after {name} it is ...?']),
+                            rng.choice([f'{later}.', f'{later} comes after {name}.' if one else f'{s.capitalize()} after {name} is {later}.']))
+                yield turns(rng.choice([f'What {kind} comes before {name}?', f'the {kind} before {name}?', f'which {kind} is just before {name}']
+                                       if one else [f'Which {kind} is {s} before {name}?', f'{s} before {name} is which {kind}']),
+                            rng.choice([f'{earlier}.', f'{earlier} comes before {name}.' if one else f'{s.capitalize()} before {name} is {earlier}.']))
+    for i, today in enumerate(DAYS):
+        tomorrow, yesterday = DAYS[(i + 1) % 7], DAYS[i - 1]
+        yield turns(rng.choice([f'Today is {today}. What day is tomorrow?', f"if it's {today} today, what is tomorrow"]), f'{tomorrow}.')
+        yield turns(rng.choice([f'Today is {today}. What day was yesterday?', f'its {today}, so yesterday was?']), f'{yesterday}.')
+        yield turns(rng.choice([f'Yesterday was {today}. What day is today?', f'if yesterday was {today}, what is today']), f'{tomorrow}.')
+        yield turns(rng.choice([f'Tomorrow is {today}. What day is it today?', f'tomorrow will be {today}, so what is today']), f'{yesterday}.')
+    places = 'first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth'.split()
+    for i, month in enumerate(MONTHS):
+        yield turns(rng.choice([f'What is the {places[i]} month of the year?', f'which month is the {places[i]}']),
+                    rng.choice([f'{month}.', f'The {places[i]} month is {month}.']))
+        yield turns(rng.choice([f'Which number is {month} among the months?', f'what number month is {month}']),
+                    f'{month} is the {places[i]} month.')
+    for hour in range(1, 13):
+        for plus in (1, 2, 3):
+            later = (hour + plus - 1) % 12 + 1
+            yield turns(rng.choice([f"It is {hour} o'clock. What time is it in {NUMBERS[plus]} hour{'s' * (plus > 1)}?",
+                                    f"{NUMBERS[plus]} hour{'s' * (plus > 1)} after {hour} o'clock?"]),
+                        rng.choice([f"It will be {later} o'clock.", f"{later} o'clock."]))
+
+
+def drills(rng):
+    """Every drill once, each in one of its wordings."""
+    return [*sums(rng), *stories(rng), *order(rng), *calendar(rng)]
