@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { emptyAdapter, projections, readAdapter, scaleAdapter, writeAdapter } from '../../src/formats/adapter';
+import {
+  emptyAdapter,
+  projections,
+  readAdapter,
+  scaleAdapter,
+  writeAdapter,
+} from '../../src/formats/adapter';
 import { readSafetensors, writeSafetensors } from '../../src/formats/safetensors';
 import { LoraLayout } from '../../src/model/lora';
 import { seededAdapter } from '../reference/adapter';

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { crc32, gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fitConversation } from '../../src/text/fit';
 import { ChatTokenizer } from '../../src/text/tokenizer';
@@ -12,6 +14,21 @@ beforeAll(async () => {
 
 const user = (content: string) => ({ role: 'user' as const, content });
 
+/** In the order of models/recipe/tokenizer_golden.py. */
+async function heldTexts(name: string): Promise<string[]> {
+  const packed = await readFile(`models/recipe/data/thumbling_${name}.jsonl.gz`);
+  const lines = gunzipSync(packed).toString('utf8').trim().split('\n');
+  return lines.flatMap((line) => {
+    const record = JSON.parse(line) as {
+      split: string;
+      response: string;
+      messages?: { content: string }[];
+    };
+    if (record.split !== 'held') return [];
+    return record.messages?.map(({ content }) => content) ?? [record.response];
+  });
+}
+
 describe('the tokenizer', () => {
   // What was said in the golden run, whose ids come from the tokenizer of the PyTorch recipe.
   it.each([
@@ -23,6 +40,16 @@ describe('the tokenizer', () => {
     const { cases } = await readGolden('model');
     expect(cases.map(({ prompt_ids }) => prompt_ids)).toContainEqual(tokenizer.encodeChat([user(prompt)]));
     expect(cases.map(({ reply_ids }) => reply_ids)).toContainEqual(tokenizer.encodeReply(reply));
+  });
+
+  it('gives the ids of the recipe for every held-out text', async () => {
+    const sums = JSON.parse(await readFile('tests/fixtures/tokenizer-ids.json', 'utf8')) as number[];
+    const texts = (await Promise.all(['dialogues', 'styles'].map(heldTexts))).flat();
+    expect(texts.length).toBeGreaterThan(1000);
+    expect(texts.length).toBe(sums.length);
+    expect(texts.filter((text, index) => crc32(tokenizer.encode(text).join(',')) !== sums[index])).toEqual(
+      [],
+    );
   });
 
   it.each([

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import * as v from 'valibot';
 import { readTexts } from '../../adaptation/texts';
 import { Generator } from '../../generation/generator';
 import { AdapterSlot } from '../../model/lora';
@@ -8,8 +10,8 @@ import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA } from '../../training/types';
 import { parseOptions } from '../args';
 import { openEngine } from '../engine';
 import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
-import { log, printJson, readJson, writeFiles } from '../io';
-import { type BenchRow, measureBaseline, runOne } from './personalize';
+import { log, printJson, readJson, readJsonLines, writeFiles } from '../io';
+import { type Baseline, type BenchRow, type BenchRun, measureBaseline, runOne } from './personalize';
 import { plot } from './personalize-plot';
 import { csv, markdown } from './personalize-report';
 import { trainStyleClassifier } from './style-classifier';
@@ -32,6 +34,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     'layer-decay': 'number',
     'label-smoothing': 'number',
     'margin-stop': 'number',
+    resume: 'string',
     out: 'string',
   });
   const styles = list(options.styles ?? 'list,short,warm', STYLES);
@@ -63,20 +66,25 @@ export async function bench(args: readonly string[]): Promise<void> {
   log(`The style classifier names ${(heldOutAccuracy * 100).toFixed(1)} % of the held-out replies rightly.`);
   const anchors = await texts('anchors.json');
   const rehearsal = rehearsalExamples(await texts('rehearsal.json'));
-  const baseline = await measureBaseline(engine, data.held, anchors);
+  const conditions = { model: folder.sha256, held: data.held.length, rank, hyperparameters };
+  const done = options.resume === undefined ? [] : await readDone(options.resume, conditions);
+  let baseline: Baseline | undefined;
   const rows: BenchRow[] = [];
   for (const style of styles) {
     for (const signals of kinds) {
       for (const k of sizes) {
         for (let seed = 1; seed <= (options.seeds ?? 3); seed++) {
-          const row = await runOne(engine, { style, signals, k, seed }, data, anchors, baseline, {
-            hyperparameters,
-            rank,
-            rehearsal,
-            classify,
-          });
+          const run = { style, signals, k, seed };
+          let row = done.find((other) =>
+            Object.entries(run).every(([key, value]) => other[key as keyof BenchRun] === value),
+          );
+          if (!row) {
+            baseline ??= await measureBaseline(engine, data.held, anchors);
+            const settings = { hyperparameters, rank, rehearsal, classify };
+            row = await runOne(engine, run, data, anchors, baseline, settings);
+          }
           rows.push(row);
-          printJson(row);
+          printJson({ ...row, conditions });
           log(`${style} ${signals} K=${k} seed ${seed}: accuracy ${row.accuracy.toFixed(3)}`);
         }
       }
@@ -98,6 +106,23 @@ export async function bench(args: readonly string[]): Promise<void> {
     options.out,
     new Map(Object.entries(files).map(([name, text]) => [name, new TextEncoder().encode(text)])),
   );
+}
+
+/**
+ * Runs of an earlier call, which was cut off, from what it printed.
+ * @throws ThumbprintError `bad-input` when they were measured under other conditions.
+ */
+async function readDone(path: string, conditions: object): Promise<BenchRow[]> {
+  const lines = await readJsonLines(path, v.looseObject({ conditions: v.looseObject({}) }));
+  return lines.map(({ conditions: then, ...row }) => {
+    if (!isDeepStrictEqual(then, conditions)) {
+      throw new ThumbprintError(
+        'bad-input',
+        `${path} was measured with other weights, held-out prompts or hyperparameters; run the bench without --resume.`,
+      );
+    }
+    return row as unknown as BenchRow;
+  });
 }
 
 function list<T extends string>(text: string, allowed: readonly T[]): T[] {
