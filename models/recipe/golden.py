@@ -1,6 +1,6 @@
 """Golden values from PyTorch for the tests of the int4 model and of its training.
 
-    python3 models/recipe/golden.py --model models/thumbling --cases tests/fixtures/golden.json --out tests/fixtures
+    python3 models/recipe/golden.py --model models/thumbling --out tests/fixtures
 
 Needs PyTorch 1.13 or later and numpy (Debian: python3-torch). Everything is computed in float64, in one thread, with
 automatic differentiation, on the dequantized weights; arrays are written as base64 of little-endian float32. Writes
@@ -18,14 +18,22 @@ import torch
 import torch.nn.functional as F
 
 from quantized import HashRandom, linear_shapes, read_model, seeded_model
+from tokenizer import Tokenizer
 
-COMMAND = 'python3 models/recipe/golden.py --model models/thumbling --cases tests/fixtures/golden.json --out tests/fixtures'
+COMMAND = 'python3 models/recipe/golden.py --model models/thumbling --out tests/fixtures'
 OPTIMIZER = {'lr': 1e-3, 'beta1': 0.9, 'beta2': 0.999, 'eps': 1e-8, 'weight_decay': 0.01, 'clip': 1.0}
 # Below the gradients' norm, so that clipping takes part.
 TINY_OPTIMIZER = {**OPTIMIZER, 'clip': 0.5}
 STEPS = 10
 RANK, ALPHA, ADAPTER_SEED = 4, 8, 20
 TINY_SEED, TINY_TOKENS_SEED = 7, 8
+# What is said to the shipped model.
+CASES = [
+    ('Hello, how are you?', 'I am doing well, thank you.'),
+    ('Are you smart?', 'I try to be helpful.'),
+    ('what is 2 + 3', '2 + 3 is 5.'),
+    ('Tell me a story about a fox.', 'Once there was a fox who lived in the woods.'),
+]
 TINY_CONFIG = {
     'hidden_size': 64, 'intermediate_size': 96, 'num_hidden_layers': 2, 'num_attention_heads': 4,
     'num_key_value_heads': 2, 'head_dim': 32, 'rms_norm_eps': 1e-5, 'rope_theta': 10000.0, 'vocab_size': 128,
@@ -196,8 +204,15 @@ def tiny_golden():
     return {'model_seed': TINY_SEED, 'config': TINY_CONFIG, 'training': train(model, examples, settings, TINY_OPTIMIZER, True)}
 
 
-def model_golden(folder, cases):
+def model_golden(folder):
     config, tensors, sha256 = read_model(folder)
+    tokenizer = Tokenizer(os.path.join(folder, 'tokenizer.json'))
+    cases = []
+    for prompt, reply in CASES:
+        asked, _ = tokenizer.chat([{'role': 'user', 'content': prompt}])
+        cases.append({
+            'prompt_ids': [*asked, tokenizer.vocabulary['<|im_start|>'], *tokenizer.encode('assistant\n')],
+            'reply_ids': [*tokenizer.encode(reply), tokenizer.vocabulary['<|im_end|>']]})
     model = Llama(config, tensors)
     golden = []
     for case in cases:
@@ -222,14 +237,11 @@ def model_golden(folder, cases):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--model', required=True, help='model folder in MLC layout')
-    parser.add_argument('--cases', required=True, help='JSON with cases of prompt_ids and reply_ids')
     parser.add_argument('--out', required=True, help='folder for the two fixtures')
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    with open(options.cases, encoding='utf-8') as file:
-        cases = json.load(file)['cases']
-    fixtures = {'tiny': tiny_golden(), 'model': model_golden(options.model, cases)}
+    fixtures = {'tiny': tiny_golden(), 'model': model_golden(options.model)}
     for name, fixture in fixtures.items():
         header = {'command': COMMAND, 'torch': torch.__version__, 'arrays': 'base64 of little-endian float32'}
         with open(os.path.join(options.out, f'golden-training-{name}.json'), 'w', encoding='utf-8') as file:

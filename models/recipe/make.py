@@ -1,0 +1,64 @@
+"""The whole recipe, from the data to the model folder that the page loads.
+
+    python3 models/recipe/make.py --corpora FOLDER [--size small] [--tokens 60e6] [--out models/thumbling] [--smoke]
+
+Each step is a script of its own that can be run alone; a training that was cut off goes on where it was. --smoke takes a
+little of everything and a tiny model, to see that all of it works: two minutes.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+
+def run(*command):
+    print('$ ' + ' '.join(command), flush=True)
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
+def script(name, *arguments):
+    run(sys.executable, os.path.join(HERE, name), *arguments)
+
+
+def cli(*arguments):
+    # On Windows npm is a batch file, which is found by its full name only.
+    run(shutil.which('npm') or 'npm', 'run', '--silent', 'cli', '--', *arguments)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--corpora', help='folder of the third-party corpora')
+    parser.add_argument('--size', default='small')
+    parser.add_argument('--tokens', default='60e6')
+    parser.add_argument('--vocabulary', default='6144')
+    parser.add_argument('--build', default=os.path.join(HERE, 'build'))
+    parser.add_argument('--out', default=os.path.join(ROOT, 'models', 'thumbling'))
+    parser.add_argument('--smoke', action='store_true')
+    options = parser.parse_args()
+    build, out = os.path.abspath(options.build), os.path.abspath(options.out)
+    size, tokens, vocabulary, smoke = options.size, options.tokens, options.vocabulary, []
+    if options.smoke:
+        build = os.path.join(build, 'smoke')
+        out = os.path.join(build, 'thumbling')
+        shutil.rmtree(build, ignore_errors=True)
+        size, tokens, vocabulary, smoke = 'smoke', '3e5', '1024', ['--smoke']
+    corpora = ['--corpora', os.path.abspath(options.corpora)] if options.corpora else []
+    if not os.path.exists(os.path.join(build, 'checkpoint.pt')):
+        script('data.py', '--out', build, *corpora, *smoke)
+        script('tokenizer.py', '--build', build, '--vocabulary', vocabulary)
+    script('train.py', '--build', build, '--size', size, '--tokens', tokens)
+    cli('quantize', '--in', os.path.join(build, 'model'), '--out', out, '--name', 'Thumbling')
+    script('texts.py', os.path.join(HERE, 'data', 'thumbling_dialogues.jsonl.gz'), out)
+    script('evaluate.py', '--model', out, '--held', os.path.join(build, 'held.jsonl'))
+    if not options.smoke:
+        script('tokenizer_golden.py', '--model', out, '--out', os.path.join(ROOT, 'tests', 'fixtures', 'tokenizer-ids.json'))
+        cli('bench', 'quality', '--model', out, '--held', os.path.join(build, 'held.jsonl'), '--out', 'tests/bench/evidence')
+
+
+if __name__ == '__main__':
+    main()
