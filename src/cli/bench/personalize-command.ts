@@ -91,7 +91,9 @@ export async function bench(args: readonly string[]): Promise<void> {
     }
   }
   if (options.out === undefined) return;
-  const command = `npm run cli -- bench personalize ${args.join(' ')}`;
+  // Runs taken over were made by the same command.
+  const given = args.filter((arg, i) => arg !== '--resume' && args[i - 1] !== '--resume');
+  const command = `npm run cli -- bench personalize ${given.join(' ')}`;
   const files = {
     'personalize.csv': csv(rows),
     'personalize.md': markdown(rows, {
