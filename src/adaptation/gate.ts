@@ -105,11 +105,7 @@ export async function runGate(
   };
 }
 
-interface Figures {
-  accuracy: GateFigure;
-  margin: GateFigure;
-  anchors: GateFigure;
-}
+type Figures = Record<'accuracy' | 'margin' | 'anchors', GateFigure>;
 
 interface Judgement {
   correct: number;
