@@ -63,11 +63,6 @@ test('lists, tables, headings and links become what they are', async ({ page }) 
   expect(html).toMatch(/<a href="https:\/\/example.org"[^>]*rel="noopener noreferrer"/);
 });
 
-test('a numbered list on one line becomes a list', async ({ page }) => {
-  const html = await htmlOf(page, '1. Boil it. 2. Cool it.');
-  expect(html.match(/<li>[^<]*<\/li>/g)).toEqual(['<li>Boil it.</li>', '<li>Cool it.</li>']);
-});
-
 test('code is a block of its own, as written', async ({ page }) => {
   expect(await render(page, 'Look:\n\n```js title\nif (a < b) {}\n```')).toEqual([
     { kind: 'html', html: '<p>Look:</p>\n' },

@@ -2,7 +2,6 @@
 import DOMPurify from 'dompurify';
 import { Marked, type Token } from 'marked';
 import remend from 'remend';
-import { separateItems } from './lists';
 
 export type Block = { kind: 'html'; html: string } | { kind: 'code'; language: string; code: string };
 
@@ -51,8 +50,7 @@ const ALLOWED_ATTRIBUTES = ['href', 'start', 'align', 'target', 'rel'];
  * @param growing The text may end inside a construct, which is then closed for the moment.
  */
 export function renderBlocks(markdown: string, growing: boolean): Block[] {
-  const separated = separateItems(markdown);
-  const tokens = marked.lexer(growing ? remend(separated) : separated);
+  const tokens = marked.lexer(growing ? remend(markdown) : markdown);
   return tokens.filter(({ type }) => type !== 'space' && type !== 'def').map(renderBlock);
 }
 
