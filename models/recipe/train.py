@@ -1,6 +1,6 @@
 """Trains Thumbling: plain text and chats, then replies, then replies in int4 at the full context.
 
-    python3 models/recipe/train.py --size small --tokens 60e6 [--build models/recipe/build] [--device cuda] [--smoke]
+    python3 models/recipe/train.py --size small --tokens 60e6 [--build models/recipe/build] [--device cuda]
 
 Reads what data.py and tokenizer.py wrote. Writes checkpoint.pt every few minutes and goes on from it when started again;
 when done, safetensors, config.json and tokenizer files into BUILD/model, and one JSON line every 20 steps into log.jsonl.
@@ -192,8 +192,20 @@ def export(model, build, tokens):
     print(f'{folder}: {sum(p.numel() for p in model.parameters())} parameters, {tokens} tokens seen')
 
 
-def save(path, **state):
-    torch.save(state, path + '.new')
+def multiplies_bf16():
+    """Whether the processor does, as far as Linux tells."""
+    try:
+        with open('/proc/cpuinfo', encoding='utf-8') as file:
+            return 'avx512_bf16' in file.read()
+    except OSError:
+        return False
+
+
+def keep(path, model, optimizers, reader, seen, step, phase):
+    """Writes a checkpoint whole or not at all."""
+    state = {key: value for key, value in reader.__dict__.items() if key != 'parts'}
+    torch.save({'model': model.state_dict(), 'optimizers': [o.state_dict() for o in optimizers], 'reader': state,
+                'seen': seen, 'step': step, 'phase': phase}, path + '.new')
     os.replace(path + '.new', path)
 
 
@@ -228,7 +240,7 @@ def main():
         reader.__dict__.update(state['reader'])
         print(f'goes on after {seen} tokens')
     # bf16 where the device multiplies it natively.
-    native = options.device == 'cuda' or 'avx512_bf16' in open('/proc/cpuinfo').read()
+    native = options.device == 'cuda' or multiplies_bf16()
     begun = saved_at = time.time()
     sums, count = 0.0, 0
     while seen < options.tokens and time.time() - begun < 60 * options.minutes:
@@ -270,12 +282,6 @@ def main():
     keep(checkpoint, model, optimizers, reader, seen, step, phase)
     if seen >= options.tokens:
         export(model, options.build, seen)
-
-
-def keep(path, model, optimizers, reader, seen, step, phase):
-    state = {key: value for key, value in reader.__dict__.items() if key != 'parts'}
-    save(path, model=model.state_dict(), optimizers=[o.state_dict() for o in optimizers], reader=state, seen=seen,
-         step=step, phase=phase)
 
 
 if __name__ == '__main__':

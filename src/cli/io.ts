@@ -1,5 +1,6 @@
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import * as v from 'valibot';
 import type { FileSource } from '../formats/tensors';
 import { messageOf, ThumbprintError } from '../shared/errors';
@@ -37,20 +38,13 @@ export async function readJson(path: string): Promise<unknown> {
   }
 }
 
-/** Records of a JSON-lines file. @throws ThumbprintError `bad-input` with the number of the line that does not fit. */
+/** Records of a JSON-lines file, gzipped if its name ends so. @throws ThumbprintError `bad-input` with the number of the line that does not fit. */
 export async function readJsonLines<T extends v.GenericSchema>(
   path: string,
   schema: T,
 ): Promise<v.InferOutput<T>[]> {
-  return parseJsonLines(path, new TextDecoder().decode(await readBytes(path)), schema);
-}
-
-/** The same for text that was read already; `path` names it in errors. */
-export function parseJsonLines<T extends v.GenericSchema>(
-  path: string,
-  text: string,
-  schema: T,
-): v.InferOutput<T>[] {
+  const bytes = await readBytes(path);
+  const text = new TextDecoder().decode(path.endsWith('.gz') ? gunzipSync(bytes) : bytes);
   const lines = text.split('\n');
   const records: v.InferOutput<T>[] = [];
   lines.forEach((line, index) => {

@@ -11,6 +11,7 @@ import { addReferences, runSteps } from '../../training/train';
 import type { Trainer } from '../../training/trainer';
 import type { Hyperparameters, TrainingExample } from '../../training/types';
 import type { ModelFolder } from '../../formats/model-folder';
+import { GREEDY } from './greedy';
 import type { StyleClassifier } from './style-classifier';
 import { simulate, type SimulatedSignal, type Style, type StyledPrompt, STYLES } from './styles';
 import { wilson95 } from './wilson';
@@ -180,11 +181,7 @@ async function ownReplies(engine: BenchEngine, held: readonly StyledPrompt[]): P
     const { tokenIds } = await engine.generator.generate(promptIds(engine, prompt), {
       seed: 0,
       sampling: {
-        temperature: 0,
-        top_k: 0,
-        top_p: 1,
-        min_p: 0,
-        repetition_penalty: 1,
+        ...GREEDY,
         // As long as the page lets a reply become.
         max_tokens: DEFAULT_SETTINGS.sampling.max_tokens,
       },

@@ -1,4 +1,3 @@
-import { gunzipSync } from 'node:zlib';
 import * as v from 'valibot';
 import { Generator } from '../../generation/generator';
 import { AdapterSlot } from '../../model/lora';
@@ -8,8 +7,9 @@ import { type Score, scoreSequences } from '../../model/scorer';
 import { type ChatTurn, DEFAULT_SETTINGS } from '../../shared/records';
 import { parseOptions } from '../args';
 import { type CliEngine, openEngine } from '../engine';
-import { log, parseJsonLines, printJson, readBytes, readJson, readJsonLines, writeFiles } from '../io';
+import { log, printJson, readBytes, readJson, readJsonLines, writeFiles } from '../io';
 import { Turns } from '../schemas';
+import { GREEDY } from './greedy';
 import { calibrationError, declines, isEnglish, isRight, repeatsItself, wordsOf } from './quality-rules';
 import { type Conversation, markdown, type QualityReport, type Rate } from './quality-report';
 import { readStyles, type Style, STYLES } from './styles';
@@ -19,7 +19,6 @@ const DIALOGUES = `${RECIPE}/data/thumbling_dialogues.jsonl.gz`;
 const STYLED = `${RECIPE}/data/thumbling_styles.jsonl.gz`;
 /** Texts of which every token's prediction is looked at. */
 const CALIBRATION_TEXTS = 60;
-const GREEDY = { temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1 };
 
 const Question = v.object({
   question: v.string(),
@@ -66,11 +65,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     generator: await Generator.create(runtime, slot),
     score: (sequences) => scoreSequences(forward, sequences, () => Promise.resolve()),
   };
-  const dialogues = parseJsonLines(
-    DIALOGUES,
-    new TextDecoder().decode(gunzipSync(await readBytes(DIALOGUES))),
-    Dialogue,
-  );
+  const dialogues = await readJsonLines(DIALOGUES, Dialogue);
   const own = dialogues.filter(({ split }) => split === 'held').map(({ messages }) => messages);
   const vocabulary = new Set(
     dialogues.flatMap(({ messages }) => messages.flatMap(({ content }) => wordsOf(content))),

@@ -7,8 +7,7 @@ import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA, type TrainingExample } from '../
 import { parseOptions } from '../args';
 import { type CliEngine, openEngine } from '../engine';
 import { printJson } from '../io';
-
-const GREEDY = { temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1 };
+import { GREEDY } from './greedy';
 
 /** `bench decode|prefill|train-step`: medians over rounds after one that warms up. */
 export async function bench(args: readonly string[]): Promise<void> {

@@ -1,8 +1,7 @@
-import { gunzipSync } from 'node:zlib';
 import * as v from 'valibot';
 import { createRandom } from '../../shared/random';
 import { ThumbprintError } from '../../shared/errors';
-import { readBytes } from '../io';
+import { readJsonLines } from '../io';
 
 export const STYLES = ['short', 'detailed', 'warm', 'formal', 'playful', 'list'] as const;
 export type Style = (typeof STYLES)[number];
@@ -22,14 +21,11 @@ const Line = v.object({
 
 /** The main set of the bench: the project's own prompts, answered in six styles; `held` was never trained on. */
 export async function readStyles(path: string): Promise<Record<'train' | 'held', StyledPrompt[]>> {
-  const text = new TextDecoder().decode(gunzipSync(await readBytes(path)));
   const splits = {
     train: new Map<string, Partial<StyledPrompt['replies']>>(),
     held: new Map<string, Partial<StyledPrompt['replies']>>(),
   };
-  for (const line of text.split('\n')) {
-    if (line === '') continue;
-    const { prompt, style, response, split } = v.parse(Line, JSON.parse(line));
+  for (const { prompt, style, response, split } of await readJsonLines(path, Line)) {
     const replies = splits[split].get(prompt) ?? {};
     replies[style] = response;
     splits[split].set(prompt, replies);

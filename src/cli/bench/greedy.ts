@@ -1,0 +1,2 @@
+/** Always the likeliest token: the same reply in every run. */
+export const GREEDY = { temperature: 0, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1 };
