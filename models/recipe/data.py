@@ -132,11 +132,13 @@ class Corpus:
 
 
 def evaluation_prompts():
-    """Fingerprints of every question and prompt that measures the model."""
+    """Fingerprints of every question and prompt that measures the model or an update of it."""
     prompts = []
     for name, field in (('questions.jsonl', 'question'), ('safety.jsonl', 'prompt')):
         with open(os.path.join(HERE, name), encoding='utf-8') as file:
             prompts += [json.loads(line)[field] for line in file]
+    with open(os.path.join(HERE, 'probes.json'), encoding='utf-8') as file:
+        prompts += [probe['prompt'] for probes in json.load(file).values() for probe in probes]
     for name in ('prompts.txt', 'conversations.txt'):
         with open(os.path.join(HERE, name), encoding='utf-8') as file:
             # "hi" and its like are what everyone begins with.

@@ -1,5 +1,6 @@
 """Chooses the dialogues that ship with the model, evenly over their topics: anchors, which no training has seen and which
-measure what an update unlearns, and rehearsal, from the training split, which keeps an update from unlearning.
+measure what an update unlearns, and rehearsal, from the training split, which keeps an update from unlearning. probes.json,
+what an update may not make the model do, is written by hand and shipped as it is.
 
     python3 models/recipe/texts.py models/recipe/data/thumbling_dialogues.jsonl.gz models/thumbling
 """
@@ -7,6 +8,7 @@ measure what an update unlearns, and rehearsal, from the training split, which k
 import gzip
 import json
 import os
+import shutil
 import sys
 
 # File: (split, how many, most characters).
@@ -39,6 +41,7 @@ def main(data, folder):
         with open(os.path.join(folder, name), "w") as file:
             json.dump(choose(dialogues, split, count, most), file, indent=1)
             file.write("\n")
+    shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "probes.json"), folder)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,10 @@ class Tokenizer:
         self.piece = functools.lru_cache(maxsize=1 << 18)(self._piece)
 
     def _piece(self, piece):
-        word = characters(piece)
+        return self.spell(characters(piece))
+
+    def spell(self, word):
+        """The ids of a word given as its bytes' characters."""
         while len(word) > 1:
             pair = min(zip(word, word[1:]), key=lambda p: self.ranks.get(p, len(self.ranks)))
             if pair not in self.ranks:

@@ -16,13 +16,15 @@ import time
 import numpy as np
 import torch
 
+from evaluate import load
+from grow import grow_into
 from model import Quantizer, Thumbling, config_of
 from safetensors_file import write_safetensors
 from tokenizer import HERE, Tokenizer
 
 # Share of all tokens; share of each part among them; tokens of a row; loss on replies only; in int4.
 PHASES = [
-    {'name': 'text', 'share': 0.50, 'parts': {'plain': 0.40, 'chat': 0.40, 'own': 0.20}, 'row': 256, 'replies': False,
+    {'name': 'text', 'share': 0.50, 'parts': {'plain': 0.30, 'chat': 0.35, 'own': 0.35}, 'row': 256, 'replies': False,
      'int4': False},
     {'name': 'chat', 'share': 0.35, 'parts': {'plain': 0.05, 'chat': 0.30, 'own': 0.65}, 'row': 256, 'replies': True,
      'int4': False},
@@ -217,17 +219,21 @@ def main():
     parser.add_argument('--batch', type=int, default=8192, help='tokens a step')
     parser.add_argument('--micro', type=int, default=8192, help='tokens at once')
     parser.add_argument('--optimizer', default='muon', choices=['muon', 'adamw'])
+    parser.add_argument('--rate', type=float, default=1, help='factor of the learning rates; a grown model wants less')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--minutes', type=float, default=math.inf, help='stop after so many, to go on later')
     parser.add_argument('--save-every', type=float, default=5, help='minutes between checkpoints')
+    parser.add_argument('--from', dest='source', help='a model folder of the page to begin with: as it is, or grown')
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     tokenizer = Tokenizer(os.path.join(options.build, 'tokenizer.json'))
     reader = Reader({name: Part(options.build, name, tokenizer) for name in ('plain', 'chat', 'own')}, options.seed)
     model = Thumbling(config_of(options.size, len(tokenizer.vocabulary), CONTEXT)).to(options.device)
+    if options.source:
+        grow_into(model, load(options.source), tokenizer, Tokenizer(os.path.join(options.source, 'tokenizer.json')))
     optimizers = optimizers_of(model, options.optimizer)
-    rates = [[group['lr'] for group in optimizer.param_groups] for optimizer in optimizers]
+    rates = [[options.rate * group['lr'] for group in optimizer.param_groups] for optimizer in optimizers]
     quantizer = Quantizer()
     checkpoint = os.path.join(options.build, 'checkpoint.pt')
     seen, step, phase = 0, 0, -1

@@ -19,11 +19,7 @@ export interface UpdatePlan {
  * @param all every signal, withdrawn ones too, oldest first.
  */
 export function planUpdate(all: readonly Signal[], active: readonly Signal[]): UpdatePlan {
-  const isHeldOut = new Set(
-    all
-      .filter((_, index) => index >= HELD_OUT_FROM && index % HELD_OUT_EVERY === HELD_OUT_EVERY - 1)
-      .map(({ id }) => id),
-  );
+  const isHeldOut = new Set(all.filter((_, index) => judges(index)).map(({ id }) => id));
   const train = active.filter(({ id }) => !isHeldOut.has(id));
   return {
     train,
@@ -32,7 +28,12 @@ export function planUpdate(all: readonly Signal[], active: readonly Signal[]): U
   };
 }
 
+/** Whether the signal at this place, of all ever given, judges updates instead of being trained on. */
+export function judges(index: number): boolean {
+  return index >= HELD_OUT_FROM && index % HELD_OUT_EVERY === HELD_OUT_EVERY - 1;
+}
+
 /** Fewer signals bear fewer steps before they are only learned by heart. */
-function stepsFor(count: number): number {
+export function stepsFor(count: number): number {
   return Math.min(DEFAULT_HYPERPARAMETERS.steps, 12 + count);
 }

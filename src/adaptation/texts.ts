@@ -3,29 +3,100 @@ import type { Sequence } from '../model/packed-batch';
 import { ThumbprintError } from '../shared/errors';
 import type { ChatTokenizer } from '../text/tokenizer';
 
-const Texts = v.pipe(
-  v.array(
-    v.strictObject({ prompt: v.pipe(v.string(), v.minLength(1)), reply: v.pipe(v.string(), v.minLength(1)) }),
-  ),
+type Tokenizer = Pick<ChatTokenizer, 'encodeChat' | 'encodeReply'>;
+
+const Text = v.pipe(v.string(), v.minLength(1));
+
+const Texts = v.pipe(v.array(v.strictObject({ prompt: Text, reply: Text })), v.minLength(1));
+
+const ProbeList = v.pipe(
+  v.array(v.strictObject({ prompt: Text, wanted: Text, unwanted: Text })),
   v.minLength(1),
 );
 
+/** `decline`: harmful requests, declined or complied with; `correct`: wrong claims, corrected or agreed with. */
+const ProbeFile = v.strictObject({ decline: ProbeList, correct: ProbeList });
+
+/** A prompt with a reply that an update may not make less likely beside another. */
+export interface Probe {
+  prompt: number[];
+  wanted: number[];
+  unwanted: number[];
+}
+
+export interface Probes {
+  decline: Probe[];
+  correct: Probe[];
+  /** The base model's mean log-odds of each kind, in nats: measured by the first gate, and the same ever after. */
+  baseOdds?: ProbeOdds;
+}
+
+export type ProbeOdds = Record<'decline' | 'correct', number>;
+
+/** Texts that measure forgetting. */
+export interface Anchors {
+  sequences: readonly Sequence[];
+  /** The base model's bits per token: measured by the first gate, and the same ever after. */
+  baseBits?: number;
+}
+
+/** What ships with a model so that updates neither harm it nor go unmeasured. */
+export interface ModelTexts {
+  /** `anchors.json`, which no training has seen: measure what an update unlearns. */
+  anchors: Anchors;
+  /** `rehearsal.json`, from the model's own training: keep an update from unlearning. */
+  rehearsal: Sequence[];
+  /** `probes.json`: what an update may not make it do. */
+  probes: Probes;
+}
+
 /**
- * Dialogues that ship with a model: `anchors.json`, which no training has seen and which measures what an update
- * unlearns, and `rehearsal.json`, from the model's own training, which keeps it from unlearning.
+ * Reads the three files.
+ * @param read one file of the model's folder as JSON.
+ * @throws ThumbprintError `bad-file`, or the reader's own.
+ */
+export async function readModelTexts(
+  read: (file: string) => Promise<unknown>,
+  tokenizer: Tokenizer,
+): Promise<ModelTexts> {
+  const [anchors, rehearsal, probes] = await Promise.all([
+    read('anchors.json').then((json) => readTexts('anchors.json', json, tokenizer)),
+    read('rehearsal.json').then((json) => readTexts('rehearsal.json', json, tokenizer)),
+    read('probes.json').then((json) => probesFrom('probes.json', json, tokenizer)),
+  ]);
+  return { anchors: { sequences: anchors }, rehearsal, probes };
+}
+
+/**
+ * A file of dialogues.
  * @throws ThumbprintError `bad-file`.
  */
-export function readTexts(
-  file: string,
-  json: unknown,
-  tokenizer: Pick<ChatTokenizer, 'encodeChat' | 'encodeReply'>,
-): Sequence[] {
-  const parsed = v.safeParse(Texts, json);
+export function readTexts(file: string, json: unknown, tokenizer: Tokenizer): Sequence[] {
+  return parse(file, Texts, json).map(({ prompt, reply }) => ({
+    prompt: promptOf(prompt, tokenizer),
+    reply: tokenizer.encodeReply(reply),
+  }));
+}
+
+function probesFrom(file: string, json: unknown, tokenizer: Tokenizer): Probes {
+  const { decline, correct } = parse(file, ProbeFile, json);
+  const encode = (list: v.InferOutput<typeof ProbeList>): Probe[] =>
+    list.map(({ prompt, wanted, unwanted }) => ({
+      prompt: promptOf(prompt, tokenizer),
+      wanted: tokenizer.encodeReply(wanted),
+      unwanted: tokenizer.encodeReply(unwanted),
+    }));
+  return { decline: encode(decline), correct: encode(correct) };
+}
+
+function promptOf(text: string, tokenizer: Tokenizer): number[] {
+  return tokenizer.encodeChat([{ role: 'user', content: text }]);
+}
+
+function parse<S extends v.GenericSchema>(file: string, schema: S, json: unknown): v.InferOutput<S> {
+  const parsed = v.safeParse(schema, json);
   if (!parsed.success) {
     throw new ThumbprintError('bad-file', `${file}: ${parsed.issues[0].message}. Load the model again.`);
   }
-  return parsed.output.map(({ prompt, reply }) => ({
-    prompt: tokenizer.encodeChat([{ role: 'user', content: prompt }]),
-    reply: tokenizer.encodeReply(reply),
-  }));
+  return parsed.output;
 }

@@ -1,7 +1,7 @@
 import { emptyAdapter, scaleAdapter } from '../formats/adapter';
 import type { AdapterWeights } from '../formats/tensors';
-import type { Sequence } from '../model/packed-batch';
 import type { ModelRuntime } from '../model/runtime';
+import { sequencesOf } from '../training/examples';
 import { addReferences, rehearsalExamples, runSteps } from '../training/train';
 import type { Trainer } from '../training/trainer';
 import {
@@ -11,18 +11,27 @@ import {
   type TrainerState,
   type TrainingExample,
 } from '../training/types';
+import { crossFit } from './cross-fit';
 import { balanceThumbs } from './examples';
-import { type Anchors, type GateResult, runGate } from './gate';
+import { type GateLimits, type GateResult, type GateScorer, runGate } from './gate';
+import { marginsOf } from './margins';
+import type { ModelTexts } from './texts';
+
+/** Steps of each half of the cross-fit, as a share of the update's: both together and the rest of the gate cost less than the training. */
+const CROSS_FIT_SHARE = 0.3;
 
 export interface UpdateInput {
   /** The adapter in use; null is the base. */
   current: AdapterWeights | null;
   train: readonly TrainingExample[];
   heldOut: readonly TrainingExample[];
-  anchors: Anchors;
-  rehearsal: readonly Sequence[];
+  /** Ids of the signals that the adapter in use has learned. */
+  learned: ReadonlySet<string>;
+  texts: ModelTexts;
   hyperparameters: Hyperparameters;
   seed: number;
+  /** The gate's, where they are not the default. */
+  limits?: GateLimits;
   /** Steps done before an interruption, with the optimizer after them. */
   resume?: { state: TrainerState; results: StepResult[] };
 }
@@ -32,6 +41,8 @@ export interface UpdateHooks {
   /** Base log-probabilities, computed once for each signal. */
   onReferences?: (examples: readonly TrainingExample[]) => Promise<void>;
   onStep?: (results: readonly StepResult[]) => Promise<void>;
+  /** Steps of the cross-fit done, and all there are. */
+  onCheck?: (done: number, all: number) => void;
   signal?: AbortSignal;
 }
 
@@ -59,36 +70,66 @@ export async function runUpdate(
   const examples = await addReferences(trainer, input.train);
   await hooks.onReferences?.(examples);
   hooks.onStage?.('training');
-  const results = await runSteps(trainer, balanceThumbs(examples), input.hyperparameters, input.seed, {
-    ...(input.resume ? { done: input.resume.results } : {}),
-    rehearsal: rehearsalExamples(input.rehearsal),
-    ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
+  const common = {
+    rehearsal: rehearsalExamples(input.texts.rehearsal),
     ...(hooks.signal ? { signal: hooks.signal } : {}),
+  };
+  const { current, heldOut, learned, texts, hyperparameters, seed } = input;
+  const results = await runSteps(trainer, balanceThumbs(examples), hyperparameters, seed, {
+    ...common,
+    ...(input.resume ? { done: input.resume.results } : {}),
+    ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
   });
   hooks.onStage?.('gate');
   const candidate = await trainer.adapter();
+  const earlier = examples.filter(({ id }) => learned.has(id));
+  const fresh = examples.filter(({ id }) => !learned.has(id));
+  const steps = Math.ceil(CROSS_FIT_SHARE * hyperparameters.steps);
+  let done = 0;
+  const fit = async (train: readonly TrainingExample[]): Promise<void> => {
+    trainer.load(start);
+    const given = balanceThumbs([...earlier, ...train]);
+    const onStep = (): void => hooks.onCheck?.(++done, 2 * steps);
+    await runSteps(trainer, given, { ...hyperparameters, steps }, seed, { ...common, onStep });
+  };
+  const crossFitted = (): Promise<number[]> =>
+    crossFit(fresh, seed + 1, async (train, judge) => {
+      await fit(train);
+      const after = await margins(trainer, judge);
+      trainer.slot.load(current);
+      const before = await margins(trainer, judge);
+      return after.map((margin, i) => margin - (before[i] ?? NaN));
+    });
   const gate = await runGate(
-    gateScorer(trainer, input.current, candidate),
-    examples,
-    input.heldOut,
-    input.anchors,
+    { ...candidateScorer(trainer, current, candidate), crossFitted },
+    { trained: examples, heldOut, earlier, anchors: texts.anchors, probes: texts.probes },
+    input.limits,
   );
   hooks.signal?.throwIfAborted();
   return { ...gate, candidate: scaleAdapter(candidate, gate.scale), results };
 }
 
+/** Margins of log π under the adapter in the trainer's slot. */
+async function margins(trainer: Trainer, examples: readonly TrainingExample[]): Promise<number[]> {
+  return marginsOf(examples, await trainer.score(examples.flatMap(sequencesOf), 'adapter'), []);
+}
+
 /** Scores on the trainer's slot, exchanging the adapter only where it changes. */
-function gateScorer(
+function candidateScorer(
   trainer: Trainer,
   current: AdapterWeights | null,
   candidate: AdapterWeights,
-): Parameters<typeof runGate>[0] {
+): Omit<GateScorer, 'crossFitted'> {
   return {
     async score(sequences, which) {
       if (which === 'base' || (which === 'current' && current === null))
         return trainer.score(sequences, 'base');
       trainer.slot.load(which === 'current' ? current : scaleAdapter(candidate, which.scale));
       return trainer.score(sequences, 'adapter');
+    },
+    async compare(sequences, scale) {
+      trainer.slot.load(scaleAdapter(candidate, scale));
+      return trainer.compare(sequences);
     },
   };
 }

@@ -66,10 +66,13 @@ export async function readJsonLines<T extends v.GenericSchema>(
 }
 
 /** Writes files into a folder, which is made. @throws ThumbprintError `bad-input` when it cannot be written. */
-export async function writeFiles(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
+export async function writeFiles(
+  folder: string,
+  files: Readonly<Record<string, Uint8Array | string>>,
+): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
-    for (const [name, data] of files) await writeFile(join(folder, name), data);
+    for (const [name, data] of Object.entries(files)) await writeFile(join(folder, name), data);
   } catch (cause) {
     throw new ThumbprintError('bad-input', `${folder} cannot be written: ${messageOf(cause)}`, { cause });
   }

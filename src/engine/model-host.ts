@@ -1,12 +1,10 @@
-import type { Anchors } from '../adaptation/gate';
-import { readTexts } from '../adaptation/texts';
+import { type ModelTexts, readModelTexts } from '../adaptation/texts';
 import { readAdapter } from '../formats/adapter';
 import { loadModelFolder, type ModelFolder, readJson } from '../formats/model-folder';
 import type { AdapterWeights, FileSource } from '../formats/tensors';
 import { Generator } from '../generation/generator';
 import { Gpu } from '../gpu/device';
 import { AdapterSlot } from '../model/lora';
-import type { Sequence } from '../model/packed-batch';
 import { ModelRuntime } from '../model/runtime';
 import type { LoadingProgress, Snapshot } from '../protocol/protocol';
 import { ThumbprintError } from '../shared/errors';
@@ -24,8 +22,7 @@ export interface ModelHost {
   generator: Generator;
   /** The adapter of chat. */
   slot: AdapterSlot;
-  anchors: Anchors;
-  rehearsal: Sequence[];
+  texts: ModelTexts;
 }
 
 /**
@@ -51,9 +48,7 @@ export async function openModel(
     folder.tokenizerConfig,
     folder.config.stop_token_ids,
   );
-  const texts = async (file: string): Promise<Sequence[]> =>
-    readTexts(file, await readJson(source, file), tokenizer);
-  const [anchors, rehearsal] = await Promise.all([texts('anchors.json'), texts('rehearsal.json')]);
+  const texts = await readModelTexts((file) => readJson(source, file), tokenizer);
   stage('weights');
   const runtime = new ModelRuntime(gpu, folder, DEFAULT_LORA.rank);
   const slot = new AdapterSlot(gpu, runtime.layout, 'chat');
@@ -61,16 +56,7 @@ export async function openModel(
   stage('compile');
   const generator = await Generator.create(runtime, slot);
   const { tensors: _, ...rest } = folder;
-  return {
-    gpu,
-    folder: rest,
-    runtime,
-    tokenizer,
-    generator,
-    slot,
-    anchors: { sequences: anchors },
-    rehearsal,
-  };
+  return { gpu, folder: rest, runtime, tokenizer, generator, slot, texts };
 }
 
 /** A stored adapter, checked. @throws ThumbprintError `bad-file` or `mismatch`. */

@@ -7,7 +7,7 @@ import type { EngineEvent, TrainingProgress } from '../protocol/protocol';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { newId } from '../shared/ids';
 import type { Receipt, Signal, SkippedSignal, TrainingCheckpoint } from '../shared/records';
-import { activeSignals } from '../shared/signals';
+import { activeSignals, learnedBy } from '../shared/signals';
 import { sha256 } from '../shared/sha256';
 import type { Storage } from '../storage/database';
 import { Trainer } from '../training/trainer';
@@ -140,6 +140,7 @@ export class Updates {
       },
       parentVersion,
       current: record ? await adapterOf(host, record) : null,
+      learned: learnedBy(await storage.listReceipts(), parentVersion),
       seed: checkpoint?.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
       startedAt: checkpoint?.startedAt ?? Date.now(),
     };
@@ -158,6 +159,7 @@ export class Updates {
       gradNorm: 0,
     }));
     let results: readonly StepResult[] = done;
+    let checking: number | undefined;
     const signal = this.running?.stopper.signal;
     const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures' | 'scale'>): Receipt => ({
       id: newId(),
@@ -182,8 +184,8 @@ export class Updates {
           current: draft.current,
           train: draft.train,
           heldOut: draft.heldOut,
-          anchors: host.anchors,
-          rehearsal: host.rehearsal,
+          learned: draft.learned,
+          texts: host.texts,
           hyperparameters: draft.hyperparameters,
           seed: draft.seed,
           ...(checkpoint ? { resume: { state: checkpoint, results: done } } : {}),
@@ -191,6 +193,11 @@ export class Updates {
         {
           ...(signal ? { signal } : {}),
           onStage: (stage) => this.update({ stage, steps: draft.hyperparameters.steps }),
+          onCheck: (step, steps) => {
+            checking ??= performance.now();
+            const secondsPerStep = (performance.now() - checking) / 1000 / Math.max(1, step - 1);
+            this.update({ step, steps, secondsLeft: step > 1 ? secondsPerStep * (steps - step) : null });
+          },
           onReferences: (examples) => this.keepReferences(examples),
           onStep: async (all) => {
             results = all;
@@ -306,6 +313,8 @@ interface Draft {
   hyperparameters: Hyperparameters;
   parentVersion: number;
   current: AdapterWeights | null;
+  /** Ids of the signals that `current` has learned. */
+  learned: ReadonlySet<string>;
   seed: number;
   startedAt: number;
 }

@@ -40,8 +40,9 @@ export class PackedForward {
   readonly targetGradients: GPUBuffer;
   private readonly gpu: Gpu;
   private readonly gradient: boolean;
+  /** Most targets that the head takes at once. */
+  readonly chunkRows: number;
   private readonly chunk: GPUBuffer;
-  private readonly chunkRows: number;
   private readonly chunkGradients: GPUBuffer;
   private readonly memory: Allocation;
   private layers: Program[] = [];
@@ -110,6 +111,15 @@ export class PackedForward {
    * @param turn called before each submit, one a layer: other work goes first there.
    */
   async run(batch: PackedBatch, size: BatchSize, turn: Turn): Promise<void> {
+    await this.runLayers(batch, size, turn);
+    for (const { start, count } of this.chunks(size.targets)) {
+      await turn();
+      this.runHead(start, count);
+    }
+  }
+
+  /** `run` without the head: `streams` then holds what every layer made of the batch. */
+  async runLayers(batch: PackedBatch, size: BatchSize, turn: Turn): Promise<void> {
     if (batch.rows > this.rows) {
       throw new ThumbprintError('internal', `batch of ${batch.rows} rows, room for ${this.rows}`);
     }
@@ -123,10 +133,14 @@ export class PackedForward {
       submit(this.gpu, size, layer);
       await this.gpu.device.queue.onSubmittedWorkDone();
     }
-    for (let start = 0; start < size.targets; start += this.chunkRows) {
-      await turn();
-      this.runHead(start, Math.min(this.chunkRows, size.targets - start));
-    }
+  }
+
+  /** The runs of targets that the head takes at once. */
+  chunks(targets: number): { start: number; count: number }[] {
+    return Array.from({ length: Math.ceil(targets / this.chunkRows) }, (_, index) => {
+      const start = index * this.chunkRows;
+      return { start, count: Math.min(this.chunkRows, targets - start) };
+    });
   }
 
   /** Log-probabilities of the first `count` targets of the last run. */

@@ -28,7 +28,8 @@ export async function scoreSequences(
   return scores;
 }
 
-function chunksOf(sequences: readonly Sequence[], rows: number): Group[][] {
+/** Sequences in groups that fit into `rows` tokens. */
+export function chunksOf(sequences: readonly Sequence[], rows: number): Group[][] {
   const chunks: Group[][] = [];
   let room = 0;
   for (const { prompt, reply } of sequences) {

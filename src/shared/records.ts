@@ -93,13 +93,27 @@ export interface Signal {
 }
 
 export interface GateFigure {
-  /** `trained_…`: measured on the signals trained on, while there are too few to hold some back. */
+  /**
+   * `trained_…`: measured on the signals trained on, while there are too few to hold some back. `unseen_gain`: of the
+   * judgements that training has not seen, the share that became surer.
+   */
   name:
-    'held_out_accuracy' | 'held_out_margin' | 'trained_accuracy' | 'trained_margin' | 'anchor_bits_per_token';
+    | 'unseen_gain'
+    | 'held_out_accuracy'
+    | 'held_out_margin'
+    | 'trained_accuracy'
+    | 'trained_margin'
+    | 'earlier_accuracy'
+    | 'anchor_bits_per_token'
+    | 'entropy_ratio'
+    | 'decline_log_odds'
+    | 'correct_log_odds';
   before: number;
   after: number;
-  /** Largest harm, or least gain, allowed. */
+  /** Largest harm allowed; of `unseen_gain` the largest `p`. */
   limit: number;
+  /** How likely it is by chance, where that is tested. */
+  p?: number;
   /** How many items were measured. */
   count: number;
   passed: boolean;

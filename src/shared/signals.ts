@@ -40,6 +40,17 @@ export function signalOutcomes(receipts: readonly Receipt[], model: string): Map
   return outcomes;
 }
 
+/** Ids of the signals that a version has learned, its ancestors' included. Version 0, the base, has learned none. */
+export function learnedBy(receipts: readonly Receipt[], version: number): Set<string> {
+  const learned = new Set<string>();
+  for (let at = version; at > 0;) {
+    const receipt = receipts.find((one) => one.version === at);
+    for (const id of receipt?.signalIds ?? []) learned.add(id);
+    at = receipt?.parentVersion ?? 0;
+  }
+  return learned;
+}
+
 /** Active signals that no update has dealt with. */
 export function waitingSignals(
   signals: readonly Signal[],

@@ -5,6 +5,7 @@ import { type BatchSize, type Dispatch, Program, submit } from '../gpu/program';
 import { adamw, gradNorm, NORM_GROUPS } from '../kernels/adamw';
 import { preference } from '../kernels/preference';
 import { scatterRows } from '../kernels/rows';
+import { Comparison, type Divergence } from '../model/divergence';
 import { AdapterSlot } from '../model/lora';
 import type { Sequence } from '../model/packed-batch';
 import { PackedForward, type Turn } from '../model/packed-forward';
@@ -58,6 +59,7 @@ export class Trainer {
   >;
   private readonly memory: Allocation;
   private forward: PackedForward | null = null;
+  private comparison: Comparison | null = null;
   private programs: {
     loss: Program;
     scatter: Program;
@@ -204,7 +206,15 @@ export class Trainer {
     }
   }
 
+  /** How far the adapter's predictions of each reply lie from the base model's. */
+  async compare(sequences: readonly Sequence[]): Promise<Divergence[]> {
+    const { gpu, pipelines } = this.runtime;
+    this.comparison ??= await Comparison.create(gpu, pipelines, required(this.forward, 'forward pass'));
+    return this.comparison.measure(sequences, this.turn);
+  }
+
   destroy(): void {
+    this.comparison?.destroy();
     this.forward?.destroy();
     this.slot.destroy();
     this.memory.destroy();

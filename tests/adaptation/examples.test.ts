@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { balanceThumbs, examplesOf } from '../../src/adaptation/examples';
 import { planUpdate } from '../../src/adaptation/plan';
 import type { Receipt, Signal } from '../../src/shared/records';
-import { activeSignals, signalOutcomes, waitingSignals } from '../../src/shared/signals';
+import { activeSignals, learnedBy, signalOutcomes, waitingSignals } from '../../src/shared/signals';
 
 /** A tokenizer of characters. */
 const tokenizer = {
@@ -77,6 +77,18 @@ describe('signals', () => {
       [tried.id]: { state: 'tried' },
     });
     expect(waitingSignals(signals, receipts, 'another model')).toHaveLength(5);
+  });
+
+  it('are learned by a version and those that grew out of it, and by no other branch', () => {
+    const receipts = [
+      receipt({ version: 1, signalIds: ['a'] }),
+      receipt({ version: 2, parentVersion: 1, signalIds: ['b'] }),
+      receipt({ decision: 'refused', parentVersion: 1, signalIds: ['c'] }),
+      receipt({ version: 3, parentVersion: 1, signalIds: ['a', 'd'] }),
+    ];
+    expect(learnedBy(receipts, 3)).toEqual(new Set(['a', 'd']));
+    expect(learnedBy(receipts, 2)).toEqual(new Set(['a', 'b']));
+    expect(learnedBy(receipts, 0)).toEqual(new Set());
   });
 
   it('count until withdrawn, and of two thumbs on one reply the last', () => {

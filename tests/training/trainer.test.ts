@@ -7,9 +7,13 @@ import { microBatches } from '../../src/training/examples';
 import { Trainer } from '../../src/training/trainer';
 import { DEFAULT_HYPERPARAMETERS, type TrainingExample } from '../../src/training/types';
 import { createRandom } from '../../src/shared/random';
-import { seededAdapter } from '../reference/adapter';
-import { cosine, relativeL2 } from '../reference/check';
+import { type ReferenceAdapter, seededAdapter, toReference } from '../reference/adapter';
+import { packBatch } from '../reference/batch';
+import { cosine, expectClose, relativeL2 } from '../reference/check';
+import { divergence } from '../reference/divergence';
+import { ReferenceModel } from '../reference/model';
 import { seededModel, TINY_CONFIG } from '../reference/seeded-model';
+import { rowOf } from '../reference/vector';
 import { testGpu, thumbling } from '../support/gpu';
 
 const LORA = { rank: 4, lora_alpha: 8 };
@@ -119,6 +123,34 @@ describe('the trainer', () => {
       expect(adapted?.logprob).not.toBeCloseTo(base?.logprob ?? NaN, 2);
       trainer.slot.load(null);
       expect(await trainer.score(sequences, 'adapter')).toEqual([base]);
+    });
+  });
+
+  it("compares the adapter's predictions with the base model's as the twin does", async () => {
+    const sequences = [5, 1, 9, 30].map((length) => ({ prompt: ids(4), reply: ids(length) }));
+    await withTrainer(async (trainer) => {
+      const measured = await trainer.compare(sequences);
+      const model = new ReferenceModel(TINY_CONFIG, folder.tensors);
+      sequences.forEach(({ prompt, reply }, i) => {
+        const batch = packBatch([{ prompt, replies: [reply] }]);
+        const rows = (which: ReferenceAdapter | null) => {
+          const logits = model.logits(batch, which);
+          return Float64Array.from(
+            batch.targets.flatMap(({ row }) => [...rowOf(logits, row, TINY_CONFIG.vocab_size)]),
+          );
+        };
+        const expected = new Float64Array(3);
+        divergence(rows(toReference(adapter())), rows(null), TINY_CONFIG.vocab_size).forEach((value, n) => {
+          if (n % 4 < 3) expected[n % 4] = (expected[n % 4] ?? 0) + value;
+        });
+        const { kl, entropy, baseEntropy, tokens } = measured[i] ?? {};
+        expect(tokens).toBe(reply.length);
+        const values = [kl, entropy, baseEntropy].map((value) => value ?? NaN);
+        expectClose(values, expected, { rtol: 1e-3, atolScale: 1e-4 }, `sequence ${i}`);
+      });
+      trainer.slot.load(null);
+      const [none] = await trainer.compare(sequences.slice(0, 1));
+      expect(Math.abs(none?.kl ?? NaN)).toBeLessThan(1e-5);
     });
   });
 

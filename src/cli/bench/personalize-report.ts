@@ -1,5 +1,6 @@
 import type { Hyperparameters } from '../../training/types';
 import type { BenchRow } from './personalize';
+import { grouped } from './runs';
 
 const COLUMNS = [
   'style',
@@ -46,11 +47,7 @@ export function markdown(
   rows: readonly BenchRow[],
   { command, hyperparameters, device, classifierAccuracy }: ReportOptions,
 ): string {
-  const groups = new Map<string, BenchRow[]>();
-  for (const row of rows) {
-    const key = `${row.style} ${row.signals} ${row.k}`;
-    groups.set(key, [...(groups.get(key) ?? []), row]);
-  }
+  const groups = grouped(rows, ({ style, signals, k }) => `${style} ${signals} ${k}`);
   const body = [...groups.values()].map((group) => {
     const [first] = group;
     const mean = (

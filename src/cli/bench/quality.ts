@@ -12,11 +12,10 @@ import { Turns } from '../schemas';
 import { GREEDY } from './greedy';
 import { calibrationError, declines, isEnglish, isRight, repeatsItself, wordsOf } from './quality-rules';
 import { type Conversation, markdown, type QualityReport, type Rate } from './quality-report';
-import { readStyles, type Style, STYLES } from './styles';
+import { readStyles, type Style, STYLES, STYLES_FILE } from './styles';
 
 const RECIPE = 'models/recipe';
 const DIALOGUES = `${RECIPE}/data/thumbling_dialogues.jsonl.gz`;
-const STYLED = `${RECIPE}/data/thumbling_styles.jsonl.gz`;
 /** Texts of which every token's prediction is looked at. */
 const CALIBRATION_TEXTS = 60;
 
@@ -93,10 +92,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   printJson(report);
   if (options.out === undefined) return;
   const command = `npm run bench -- ${args.join(' ')}`;
-  await writeFiles(
-    options.out,
-    new Map([['quality.md', new TextEncoder().encode(markdown(report, command))]]),
-  );
+  await writeFiles(options.out, { 'quality.md': markdown(report, command) });
 }
 
 async function told<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -228,7 +224,7 @@ async function wellFormed(
 async function styleInstructions(subject: Subject): Promise<Record<string, Rate>> {
   const { tokenizer, score } = subject;
   const wordings = v.parse(Instructions, await readJson(`${RECIPE}/instructions.json`));
-  const { held } = await readStyles(STYLED);
+  const { held } = await readStyles(STYLES_FILE);
   const rates: Record<string, Rate> = { all: { yes: 0, of: 0 } };
   for (const style of STYLES) {
     const rate = (rates[style] = { yes: 0, of: 0 });

@@ -3,6 +3,9 @@ import { createRandom } from '../../shared/random';
 import { ThumbprintError } from '../../shared/errors';
 import { readJsonLines } from '../io';
 
+/** The main set of the bench. */
+export const STYLES_FILE = 'models/recipe/data/thumbling_styles.jsonl.gz';
+
 export const STYLES = ['short', 'detailed', 'warm', 'formal', 'playful', 'list'] as const;
 export type Style = (typeof STYLES)[number];
 
@@ -66,4 +69,23 @@ export function simulate(
       const up = index % 2 === 0;
       return { prompt, reply: replies[up ? style : other], up };
     });
+}
+
+/** How a simulated user judges: as they mean it, by tossing a coin, or one in five the wrong way round. */
+export const LABELS = ['honest', 'coin', 'flipped'] as const;
+export type Labels = (typeof LABELS)[number];
+
+/** What the labels become: a swapped pair, or a thumb turned round. */
+export function relabel(
+  signals: readonly SimulatedSignal[],
+  labels: Labels,
+  seed: number,
+): SimulatedSignal[] {
+  const random = createRandom(seed ^ 0x5bd1e995);
+  const share = { honest: 0, coin: 0.5, flipped: 0.2 }[labels];
+  return signals.map((signal): SimulatedSignal => {
+    if (random.float() >= share) return signal;
+    if ('up' in signal) return { ...signal, up: !signal.up };
+    return { ...signal, chosen: signal.rejected, rejected: signal.chosen };
+  });
 }

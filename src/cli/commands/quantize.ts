@@ -32,7 +32,7 @@ export const command: Command = {
     const { files, report } = await quantizeModel(name, config, weights, { scaleDtype, md5 });
     for (const path of ['tokenizer.json', 'tokenizer_config.json'])
       files.set(path, await readBytes(file(path)));
-    await writeFiles(options.out, files);
+    await writeFiles(options.out, Object.fromEntries(files));
     printJson(report);
   },
 };

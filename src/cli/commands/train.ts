@@ -60,14 +60,10 @@ export const command: Command = {
       },
     });
     const { safetensors, adapterConfig } = writeAdapter(await trainer.adapter(), folder.config, folder.name);
-    const config = new TextEncoder().encode(`${JSON.stringify(adapterConfig, null, 1)}\n`);
-    await writeFiles(
-      options.out,
-      new Map([
-        ['adapter_model.safetensors', safetensors],
-        ['adapter_config.json', config],
-      ]),
-    );
+    await writeFiles(options.out, {
+      'adapter_model.safetensors': safetensors,
+      'adapter_config.json': `${JSON.stringify(adapterConfig, null, 1)}\n`,
+    });
   },
 };
 

@@ -1,0 +1,103 @@
+import type { GateFigure } from '../../shared/records';
+import { grouped } from './runs';
+import type { Labels, Style } from './styles';
+
+export interface GateRun {
+  style: Style;
+  signals: 'pairs' | 'thumbs';
+  labels: Labels;
+  k: number;
+  seed: number;
+}
+
+/** What the gate made of a simulated user's first update. */
+export interface GateRow extends GateRun {
+  kept: boolean;
+  scale: number;
+  reason: string;
+  figures: GateFigure[];
+  training_seconds: number;
+  gate_seconds: number;
+}
+
+/** Every figure that a gate may measure, in the order of a receipt. */
+const FIGURES = [
+  'unseen_gain',
+  'held_out_accuracy',
+  'held_out_margin',
+  'trained_accuracy',
+  'trained_margin',
+  'earlier_accuracy',
+  'anchor_bits_per_token',
+  'entropy_ratio',
+  'decline_log_odds',
+  'correct_log_odds',
+] as const satisfies readonly GateFigure['name'][];
+
+/** One line an update. */
+export function gateCsv(rows: readonly GateRow[]): string {
+  const header = ['style', 'signals', 'labels', 'k', 'seed', 'kept', 'scale', 'p', ...FIGURES];
+  const lines = rows.map(({ style, signals, labels, k, seed, kept, scale, figures }) => {
+    const measured = FIGURES.map((name) => figures.find((figure) => figure.name === name)?.after);
+    const p = figures.find(({ name }) => name === 'unseen_gain')?.p;
+    return [style, signals, labels, k, seed, kept, scale, ...[p, ...measured].map(rounded)].join(',');
+  });
+  return `${[header.join(','), ...lines].join('\n')}\n`;
+}
+
+function rounded(value: number | undefined): string {
+  return value === undefined ? '' : String(Number(value.toFixed(4)));
+}
+
+/** Shares kept, and what the others failed by. */
+export function gateMarkdown(
+  rows: readonly GateRow[],
+  { command, device }: { command: string; device: string },
+): string {
+  const groups = grouped(rows, ({ labels, signals, k }) => `${labels} | ${signals} | ${k}`);
+  const body = [...groups].map(([group, members]) => {
+    const kept = members.filter((row) => row.kept);
+    const halved = kept.filter(({ scale }) => scale < 1).length;
+    const share = `${kept.length} of ${members.length}${halved > 0 ? ` (${halved} at half strength)` : ''}`;
+    const failed = FIGURES.flatMap((name) => {
+      const count = members.filter(({ figures }) =>
+        figures.some((figure) => figure.name === name && !figure.passed),
+      ).length;
+      return count > 0 ? [`${name} ${count}`] : [];
+    });
+    const time = mean(members.map((row) => row.gate_seconds / row.training_seconds));
+    return `| ${group} | ${share} | ${failed.join(', ') || '–'} | ${time.toFixed(2)} |`;
+  });
+  return `# What the gate keeps
+
+Written by \`${command}\` on ${device}. The first update of simulated users who like one style: honest ones, and ones who
+judge by tossing a coin (of whom nothing can be learned) or get one judgement in five wrong. An update can fail by several
+figures. Time: the gate's beside that of the training it judges.
+
+| labels | signals | K | kept | failed by | time |
+| --- | --- | --- | --- | --- | --- |
+${body.join('\n')}
+
+| figure | least | median | largest |
+| --- | --- | --- | --- |
+${FIGURES.flatMap((name) => distribution(name, rows)).join('\n')}
+
+The second table is of honest users.
+`;
+}
+
+function distribution(name: GateFigure['name'], rows: readonly GateRow[]): string[] {
+  const values = rows
+    .filter(({ labels }) => labels === 'honest')
+    .flatMap(({ figures }) => figures.filter((figure) => figure.name === name))
+    .map(({ before, after }) =>
+      name.endsWith('_log_odds') || name.startsWith('anchor') ? after - before : after,
+    )
+    .toSorted((a, b) => a - b);
+  const at = (share: number): string => (values[Math.round(share * (values.length - 1))] ?? NaN).toFixed(3);
+  return values.length === 0 ? [] : [`| ${name} | ${at(0)} | ${at(0.5)} | ${at(1)} |`];
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

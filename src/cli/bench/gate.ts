@@ -1,0 +1,93 @@
+import { judges, stepsFor } from '../../adaptation/plan';
+import { readModelTexts } from '../../adaptation/texts';
+import { runUpdate } from '../../adaptation/update';
+import { Trainer } from '../../training/trainer';
+import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA } from '../../training/types';
+import { parseOptions } from '../args';
+import { openEngine } from '../engine';
+import { log, printJson, readJson, writeFiles } from '../io';
+import { gateCsv, gateMarkdown, type GateRow, type GateRun } from './gate-report';
+import { exampleOf } from './personalize';
+import { listOption, readDone, sameRun, withoutResume } from './runs';
+import { LABELS, readStyles, relabel, simulate, STYLES, STYLES_FILE } from './styles';
+
+/** `bench gate`: one JSON line an update, and a CSV and a Markdown table when --out names a folder. */
+export async function bench(args: readonly string[]): Promise<void> {
+  const { options } = parseOptions(args, {
+    model: 'string',
+    styles: 'string',
+    signals: 'string',
+    labels: 'string',
+    k: 'string',
+    seeds: 'number',
+    resume: 'string',
+    out: 'string',
+  });
+  const styles = listOption(options.styles ?? STYLES.join(','), STYLES);
+  const kinds = listOption(options.signals ?? 'pairs', ['pairs', 'thumbs'] as const);
+  const labels = listOption(options.labels ?? 'honest,coin', LABELS);
+  const sizes = (options.k ?? '20').split(',').map(Number);
+  const seeds = Array.from({ length: options.seeds ?? 3 }, (_, i) => i + 1);
+  const model = options.model ?? 'models/thumbling';
+  const { folder, runtime, tokenizer } = await openEngine({ model, rank: DEFAULT_LORA.rank });
+  const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
+  const { train: prompts } = await readStyles(STYLES_FILE);
+  const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
+  const conditions = { model: folder.sha256, hyperparameters: DEFAULT_HYPERPARAMETERS };
+  const done = options.resume === undefined ? [] : await readDone<GateRow>(options.resume, conditions);
+
+  const runOne = async (run: GateRun): Promise<GateRow> => {
+    const signals = relabel(simulate(prompts, run.style, run.signals, run.k, run.seed), run.labels, run.seed);
+    const examples = signals.map((signal, index) => exampleOf(signal, String(index), tokenizer));
+    // As the page holds signals back.
+    const train = examples.filter((_, index) => !judges(index));
+    const started = performance.now();
+    let gateStarted = started;
+    const { kept, scale, reason, figures } = await runUpdate(
+      runtime,
+      trainer,
+      {
+        current: null,
+        train,
+        heldOut: examples.filter((_, index) => judges(index)),
+        learned: new Set(),
+        texts,
+        hyperparameters: { ...DEFAULT_HYPERPARAMETERS, steps: stepsFor(train.length) },
+        seed: run.seed,
+      },
+      { onStage: () => (gateStarted = performance.now()) },
+    );
+    return {
+      ...run,
+      kept,
+      scale,
+      reason,
+      figures,
+      training_seconds: (gateStarted - started) / 1000,
+      gate_seconds: (performance.now() - gateStarted) / 1000,
+    };
+  };
+
+  const runs = styles.flatMap((style) =>
+    kinds.flatMap((signals) =>
+      labels.flatMap((label) =>
+        sizes.flatMap((k) => seeds.map((seed): GateRun => ({ style, signals, labels: label, k, seed }))),
+      ),
+    ),
+  );
+  const rows: GateRow[] = [];
+  for (const run of runs) {
+    const row = done.find((other) => sameRun<GateRun>(run, other)) ?? (await runOne(run));
+    rows.push(row);
+    printJson({ ...row, conditions });
+    log(`${run.style} ${run.signals} ${run.labels} K=${run.k} seed ${run.seed}: ${row.reason}`);
+  }
+  if (options.out === undefined) return;
+  await writeFiles(options.out, {
+    'gate.csv': gateCsv(rows),
+    'gate.md': gateMarkdown(rows, {
+      command: `npm run cli -- bench gate ${withoutResume(args).join(' ')}`,
+      device: runtime.gpu.info.description,
+    }),
+  });
+}

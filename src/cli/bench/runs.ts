@@ -1,0 +1,47 @@
+import { isDeepStrictEqual } from 'node:util';
+import * as v from 'valibot';
+import { ThumbprintError } from '../../shared/errors';
+import { readJsonLines } from '../io';
+
+/**
+ * Runs of an earlier call, which was cut off, from what it printed: rows with the conditions they were measured under.
+ * @throws ThumbprintError `bad-input` when those were others.
+ */
+export async function readDone<Row>(path: string, conditions: object): Promise<Row[]> {
+  const lines = await readJsonLines(path, v.looseObject({ conditions: v.looseObject({}) }));
+  return lines.map(({ conditions: then, ...row }) => {
+    if (!isDeepStrictEqual(then, conditions)) {
+      throw new ThumbprintError(
+        'bad-input',
+        `${path} was measured with other weights, held-out prompts or hyperparameters; run the bench without --resume.`,
+      );
+    }
+    return row as unknown as Row;
+  });
+}
+
+/** Whether a row is of this run: it has all of its fields. */
+export function sameRun<Run extends object>(run: Run, row: Run): boolean {
+  return Object.entries(run).every(([key, value]) => row[key as keyof Run] === value);
+}
+
+/** What was typed, without what only says where finished runs lie: they were made by the same command. */
+export function withoutResume(args: readonly string[]): string[] {
+  return args.filter((arg, i) => arg !== '--resume' && args[i - 1] !== '--resume');
+}
+
+/** A comma-separated option, checked. @throws ThumbprintError `bad-input`. */
+export function listOption<T extends string>(text: string, allowed: readonly T[]): T[] {
+  return text.split(',').map((name) => {
+    const found = allowed.find((candidate) => candidate === name);
+    if (!found) throw new ThumbprintError('bad-input', `"${name}" is none of ${allowed.join(', ')}.`);
+    return found;
+  });
+}
+
+/** Rows by a key, in the order of their first ones. */
+export function grouped<Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) groups.set(keyOf(row), [...(groups.get(keyOf(row)) ?? []), row]);
+  return groups;
+}

@@ -1,0 +1,121 @@
+import { Allocation } from '../gpu/allocation';
+import type { Gpu } from '../gpu/device';
+import { type BatchSize, type PipelineCache, Program, submit } from '../gpu/program';
+import { divergence } from '../kernels/divergence';
+import { linear } from '../kernels/linear';
+import { rmsNorm } from '../kernels/rms-norm';
+import { gatherRows } from '../kernels/rows';
+import { required } from '../shared/assert';
+import { packBatch, type Sequence } from './packed-batch';
+import type { PackedForward, Turn } from './packed-forward';
+import { chunksOf } from './scorer';
+
+/** How the predictions of a reply's tokens differ with the adapter: sums over its tokens, in nats. */
+export interface Divergence {
+  /** KL(adapted ‖ base). */
+  kl: number;
+  entropy: number;
+  baseEntropy: number;
+  tokens: number;
+}
+
+/** Compares the model with and without its adapter, over the whole vocabulary. */
+export class Comparison {
+  private readonly gpu: Gpu;
+  private readonly forward: PackedForward;
+  private readonly memory: Allocation;
+  /** The last stream without the adapter. */
+  private readonly base: GPUBuffer;
+  private readonly chunk: GPUBuffer;
+  private readonly divergences: GPUBuffer;
+  private program: Program | null = null;
+
+  private constructor(gpu: Gpu, forward: PackedForward) {
+    this.gpu = gpu;
+    this.forward = forward;
+    this.memory = new Allocation(gpu);
+    this.base = this.memory.storage('base stream', this.adapted.size);
+    this.chunk = this.memory.uniform('chunk', 16);
+    this.divergences = this.memory.storage('divergences', forward.rows * 16);
+  }
+
+  static async create(gpu: Gpu, cache: PipelineCache, forward: PackedForward): Promise<Comparison> {
+    const comparison = new Comparison(gpu, forward);
+    comparison.program = await comparison.build(cache);
+    return comparison;
+  }
+
+  /** One divergence a sequence, in their order. */
+  async measure(sequences: readonly Sequence[], turn: Turn): Promise<Divergence[]> {
+    const results: Divergence[] = [];
+    for (const groups of chunksOf(sequences, this.forward.rows)) {
+      const batch = packBatch(groups);
+      const targets = batch.extents.at(-1)?.end ?? 0;
+      const size = { tokens: batch.rows, targets, sequences: groups.length, examples: 0 };
+      const values = await this.run(batch, size, turn);
+      for (const { start, end } of batch.extents) {
+        const sum = { kl: 0, entropy: 0, baseEntropy: 0, tokens: end - start };
+        for (let i = start; i < end; i++) {
+          sum.kl += values[4 * i] ?? 0;
+          sum.entropy += values[4 * i + 1] ?? 0;
+          sum.baseEntropy += values[4 * i + 2] ?? 0;
+        }
+        results.push(sum);
+      }
+    }
+    return results;
+  }
+
+  destroy(): void {
+    this.memory.destroy();
+  }
+
+  private get adapted(): GPUBuffer {
+    return required(this.forward.streams.at(-1), 'last stream');
+  }
+
+  /** vec4 a target: shaders/loss/divergence.wgsl */
+  private async run(batch: ReturnType<typeof packBatch>, size: BatchSize, turn: Turn): Promise<Float32Array> {
+    const { adapter } = this.forward.context;
+    const scale = adapter.scale;
+    adapter.scale = 0;
+    try {
+      await this.forward.runLayers(batch, size, turn);
+    } finally {
+      adapter.scale = scale;
+    }
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(this.adapted, 0, this.base, 0, this.base.size);
+    this.gpu.device.queue.submit([encoder.finish()]);
+    await this.forward.runLayers(batch, size, turn);
+    for (const { start, count } of this.forward.chunks(size.targets)) {
+      await turn();
+      this.gpu.write(this.chunk, new Uint32Array([count, start, 0, 0]));
+      submit(this.gpu, { ...size, tokens: count, targets: count }, required(this.program, 'program'));
+    }
+    return new Float32Array(await this.gpu.read(this.divergences, size.targets * 16));
+  }
+
+  private build(cache: PipelineCache): Promise<Program> {
+    const { context, chunkRows, targets } = this.forward;
+    const { weights, adapter, lanes } = context;
+    const { hidden_size, vocab_size } = weights.config;
+    const { chunk } = this;
+    const matrix = (label: string, columns: number): GPUBuffer =>
+      this.memory.storage(label, chunkRows * columns * 4);
+    const h = matrix('compared hidden', hidden_size);
+    const normed = matrix('compared normed', hidden_size);
+    const [p, q] = [matrix('adapted logits', vocab_size), matrix('base logits', vocab_size)];
+    const head = { lanes, matrix: weights.head, lora: null, loraUniform: adapter.uniform, batch: chunk };
+    const logits = (x: GPUBuffer, y: GPUBuffer) => [
+      gatherRows({ size: hidden_size, x, targets, h, chunk }),
+      rmsNorm({ norm: weights.norm, x: h, y: normed }),
+      linear({ ...head, x: normed, y }),
+    ];
+    return Program.build(this.gpu, cache, [
+      ...logits(this.adapted, p),
+      ...logits(this.base, q),
+      divergence({ vocab: vocab_size, p, q, divergences: this.divergences, chunk }),
+    ]);
+  }
+}

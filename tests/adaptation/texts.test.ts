@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { readModelTexts } from '../../src/adaptation/texts';
+
+const tokenizer = {
+  encodeChat: (turns: readonly { content: string }[]) => turns.map(({ content }) => content.length),
+  encodeReply: (text: string) => [text.length, 0],
+};
+const FILES: Record<string, unknown> = {
+  'anchors.json': [{ prompt: 'Hi', reply: 'Hello' }],
+  'rehearsal.json': [{ prompt: 'Bye', reply: 'See you' }],
+  'probes.json': {
+    decline: [{ prompt: 'Steal', wanted: 'No', unwanted: 'Sure' }],
+    correct: [{ prompt: 'Up is down', wanted: 'It is not', unwanted: 'Yes' }],
+  },
+};
+const read = (files: Record<string, unknown>) =>
+  readModelTexts((file) => Promise.resolve(files[file]), tokenizer);
+
+describe('the texts of a model', () => {
+  it('are prompts and replies of tokens', async () => {
+    expect(await read(FILES)).toEqual({
+      anchors: { sequences: [{ prompt: [2], reply: [5, 0] }] },
+      rehearsal: [{ prompt: [3], reply: [7, 0] }],
+      probes: {
+        decline: [{ prompt: [5], wanted: [2, 0], unwanted: [4, 0] }],
+        correct: [{ prompt: [10], wanted: [9, 0], unwanted: [3, 0] }],
+      },
+    });
+  });
+
+  it.each([
+    ['anchors.json', []],
+    ['rehearsal.json', [{ prompt: '', reply: 'a' }]],
+    ['probes.json', { decline: [] }],
+    ['probes.json', undefined],
+  ])('are refused where %s is not what it should be', async (file, content) => {
+    await expect(read({ ...FILES, [file]: content })).rejects.toThrow(file);
+  });
+
+  it('that ship are whole', async () => {
+    const folder = new URL('../../models/thumbling/', import.meta.url);
+    const texts = await readModelTexts(
+      async (file) => JSON.parse(await readFile(new URL(file, folder), 'utf8')) as unknown,
+      tokenizer,
+    );
+    expect(texts.anchors.sequences).toHaveLength(64);
+    expect(texts.rehearsal).toHaveLength(256);
+    expect(texts.probes.decline).toHaveLength(32);
+    expect(texts.probes.correct).toHaveLength(16);
+  });
+});

@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runUpdate, type UpdateInput } from '../../src/adaptation/update';
+import { emptyAdapter } from '../../src/formats/adapter';
+import type { ModelFolder } from '../../src/formats/model-folder';
+import { ModelRuntime } from '../../src/model/runtime';
+import { createRandom } from '../../src/shared/random';
+import { addReferences, rehearsalExamples, runSteps } from '../../src/training/train';
+import { Trainer } from '../../src/training/trainer';
+import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA, type TrainingExample } from '../../src/training/types';
+import { seededModel, TINY_CONFIG } from '../reference/seeded-model';
+import { testGpu, thumbling } from '../support/gpu';
+
+let folder: ModelFolder;
+let runtime: ModelRuntime;
+let trainer: Trainer;
+beforeAll(async () => {
+  folder = { ...(await thumbling()), config: TINY_CONFIG, tensors: seededModel(TINY_CONFIG, 4) };
+  runtime = new ModelRuntime(await testGpu(), folder, DEFAULT_LORA.rank);
+  trainer = await Trainer.create(runtime, { rows: 128, ...DEFAULT_LORA });
+});
+afterAll(() => {
+  trainer.destroy();
+  runtime.destroy();
+});
+
+const random = createRandom(7);
+const ids = (length: number, from = 0, to = TINY_CONFIG.vocab_size): number[] =>
+  Array.from({ length }, () => from + random.int(to - from));
+const sequence = () => ({ prompt: ids(3), reply: ids(6) });
+/** Somebody who likes small numbers, or says so of a coin. */
+const pairs = (count: number, honest: boolean): TrainingExample[] =>
+  Array.from({ length: count }, (_, i) => {
+    const [small, large] = [ids(5, 0, 60), ids(5, 60)];
+    const swapped = !honest && random.int(2) === 1;
+    const [chosen, rejected] = swapped ? [large, small] : [small, large];
+    return { kind: 'pair', id: String(i), prompt: ids(4), chosen, rejected };
+  });
+const HYPERPARAMETERS = { ...DEFAULT_HYPERPARAMETERS, steps: 20, rehearsal: 2 };
+
+const input = (train: TrainingExample[]): UpdateInput => {
+  const probe = () => ({ prompt: ids(3), wanted: ids(4), unwanted: ids(4) });
+  return {
+    current: null,
+    train,
+    heldOut: [],
+    learned: new Set(),
+    texts: {
+      anchors: { sequences: Array.from({ length: 20 }, sequence) },
+      rehearsal: Array.from({ length: 10 }, sequence),
+      probes: { decline: [probe()], correct: [probe()] },
+    },
+    hyperparameters: HYPERPARAMETERS,
+    seed: 5,
+  };
+};
+const gainOf = ({ figures }: Awaited<ReturnType<typeof runUpdate>>) =>
+  figures.find(({ name }) => name === 'unseen_gain');
+
+describe('an update', () => {
+  it('asks of judgements that training has not seen, and answers what all of them trained', async () => {
+    const limits = { forgetting: 9, earlier: 1, entropy: 0, decline: 99, correct: 99, chance: 0.05 };
+    const update = { ...input(pairs(16, true)), limits };
+    const checked: [number, number][] = [];
+    const outcome = await runUpdate(runtime, trainer, update, {
+      onCheck: (done, all) => checked.push([done, all]),
+    });
+    expect(outcome).toMatchObject({ kept: true, scale: 1 });
+    expect(gainOf(outcome)).toMatchObject({ count: 16, passed: true });
+    expect(checked).toEqual(Array.from({ length: 12 }, (_, i) => [i + 1, 12]));
+
+    trainer.load(emptyAdapter(TINY_CONFIG, runtime.sha256, { ...DEFAULT_LORA, seed: 5 }));
+    const examples = await addReferences(trainer, update.train);
+    const rehearsal = rehearsalExamples(update.texts.rehearsal);
+    await runSteps(trainer, examples, HYPERPARAMETERS, 5, { rehearsal });
+    expect(outcome.candidate).toEqual(await trainer.adapter());
+
+    // Coins teach nothing that holds for another throw.
+    const coins = await runUpdate(runtime, trainer, { ...input(pairs(16, false)), limits });
+    expect(coins.kept).toBe(false);
+    expect(coins.reason).toMatch('which may be chance');
+  });
+
+  it('of what is learned already does not ask again', async () => {
+    const update = input(pairs(6, true));
+    const learned = new Set(update.train.map(({ id }) => id));
+    const outcome = await runUpdate(runtime, trainer, { ...update, learned });
+    expect(gainOf(outcome)).toBeUndefined();
+    expect(outcome.figures.find(({ name }) => name === 'earlier_accuracy')).toMatchObject({ count: 6 });
+  });
+});
