@@ -91,7 +91,7 @@ export async function buildDecoder(
       lanes,
       weights,
       adapter,
-      activations: createActivations(memory, config, runtime.layout.rank, rows, type),
+      activations: createActivations(memory, { config, rank: runtime.layout.rank, rows, type }),
       tokens,
       batch,
       capacity,

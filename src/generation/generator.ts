@@ -1,5 +1,5 @@
 import type { Gpu } from '../gpu/device';
-import { submit } from '../gpu/program';
+import { encode, submit } from '../gpu/program';
 import type { AdapterSlot } from '../model/lora';
 import type { ModelRuntime } from '../model/runtime';
 import { ThumbprintError } from '../shared/errors';
@@ -186,13 +186,8 @@ export class Generator {
   private async next(previous: number | undefined): Promise<{ id: number; logprob: number }> {
     const { decode, sample, buffers } = this.programs;
     const encoder = this.gpu.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    if (previous !== undefined) {
-      decode.encode(pass, ONE_TOKEN);
-      this.cached.push(previous);
-    }
-    sample.encode(pass, ONE_TOKEN);
-    pass.end();
+    if (previous !== undefined) this.cached.push(previous);
+    encode(this.gpu, encoder, ONE_TOKEN, ...(previous === undefined ? [sample] : [decode, sample]));
     encoder.copyBufferToBuffer(buffers.sampled, 0, buffers.readback, 0, 8);
     this.gpu.device.queue.submit([encoder.finish()]);
     await buffers.readback.mapAsync(GPUMapMode.READ, 0, 8);

@@ -8,6 +8,11 @@ export interface GpuInfo {
   features: string[];
 }
 
+/** Begins passes and measures how long they take. */
+export interface PassTimer {
+  beginPass(encoder: GPUCommandEncoder, kernel: string): GPUComputePassEncoder;
+}
+
 /** Features that kernels can use where they exist; nothing needs them. */
 const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
 
@@ -27,6 +32,8 @@ export class Gpu {
   readonly lanes: 1 | 4 | 8;
   /** Resolves, with the reason, when the device is gone. */
   readonly lost: Promise<ThumbprintError>;
+  /** While set, every dispatch is timed. */
+  timer: PassTimer | null = null;
   private readonly buffers = new Set<GPUBuffer>();
 
   private constructor(device: GPUDevice, info: GpuInfo, subgroupMinSize: number) {

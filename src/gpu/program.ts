@@ -132,10 +132,12 @@ export class Program {
     return this.steps.length;
   }
 
-  encode(pass: GPUComputePassEncoder, size: BatchSize): void {
-    for (const { pipeline, bindGroup, grid } of this.steps) {
+  /** @param beginPass the pass a dispatch of this kernel goes into. */
+  encode(beginPass: (kernel: string) => GPUComputePassEncoder, size: BatchSize): void {
+    for (const { label, pipeline, bindGroup, grid } of this.steps) {
       const [x, y = 1, z = 1] = grid(size);
       if (x * y * z === 0) continue;
+      const pass = beginPass(label);
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, bindGroup);
       pass.dispatchWorkgroups(x, y, z);
@@ -143,12 +145,28 @@ export class Program {
   }
 }
 
-/** Encodes programs into one pass of one encoder and submits it. */
-export function submit(gpu: Gpu, size: BatchSize, ...programs: Program[]): void {
+/** Encodes programs into one pass; while a timer is set, into one for each dispatch. */
+export function encode(
+  gpu: Gpu,
+  encoder: GPUCommandEncoder,
+  size: BatchSize,
+  ...programs: readonly Program[]
+): void {
+  const { timer } = gpu;
+  let pass: GPUComputePassEncoder | undefined;
+  const beginPass = (kernel: string): GPUComputePassEncoder => {
+    if (!timer) return (pass ??= encoder.beginComputePass());
+    pass?.end();
+    return (pass = timer.beginPass(encoder, kernel));
+  };
+  for (const program of programs) program.encode(beginPass, size);
+  pass?.end();
+}
+
+/** Encodes programs into one encoder and submits it. */
+export function submit(gpu: Gpu, size: BatchSize, ...programs: readonly Program[]): void {
   const encoder = gpu.device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  for (const program of programs) program.encode(pass, size);
-  pass.end();
+  encode(gpu, encoder, size, ...programs);
   gpu.device.queue.submit([encoder.finish()]);
 }
 

@@ -28,34 +28,56 @@ export function paddedRows(rows: number): number {
   return Math.ceil(rows / 8) * 8;
 }
 
-export function createActivations(
-  memory: Allocation,
-  config: ModelConfig,
-  rank: number,
-  rows: number,
-  type: ActivationType,
-): Activations {
+/** What activations are made for. */
+interface Shape {
+  config: ModelConfig;
+  rank: number;
+  rows: number;
+  type: ActivationType;
+}
+
+type Matrix = Exclude<keyof Activations, 'rows' | 'type' | 'xa'>;
+
+/** Bytes of each buffer. */
+function bytesOf({
+  config,
+  rank,
+  rows,
+  type,
+}: Shape): Record<Matrix, number> & { xa: Record<LinearName, number> } {
   const padded = paddedRows(rows);
-  const matrix = (label: string, columns: number, bytes = 4): GPUBuffer =>
-    memory.storage(label, padded * columns * bytes);
-  const bytes = activationBytes(type);
+  const wide = (columns: number): number => padded * columns * 4;
+  const narrow = (columns: number): number => padded * columns * activationBytes(type);
   const { hidden_size, intermediate_size, num_attention_heads, head_dim } = config;
   const shapes = linearShapes(config);
   const attention = num_attention_heads * head_dim;
   return {
-    rows,
-    type,
-    attentionInput: matrix('attention input', hidden_size, bytes),
-    mlpInput: matrix('mlp input', hidden_size, bytes),
-    qkv: matrix('qkv', shapes.find(({ name }) => name === 'qkv_proj')?.out ?? 0),
-    q: matrix('q', attention, bytes),
-    attended: matrix('attended', attention, bytes),
-    statistics: matrix('attention statistics', 2 * num_attention_heads),
-    middle: matrix('middle', hidden_size),
-    gateUp: matrix('gate_up', 2 * intermediate_size),
-    h: matrix('h', intermediate_size, bytes),
+    attentionInput: narrow(hidden_size),
+    mlpInput: narrow(hidden_size),
+    qkv: wide(shapes.find(({ name }) => name === 'qkv_proj')?.out ?? 0),
+    q: narrow(attention),
+    attended: narrow(attention),
+    statistics: wide(2 * num_attention_heads),
+    middle: wide(hidden_size),
+    gateUp: wide(2 * intermediate_size),
+    h: narrow(intermediate_size),
     xa: Object.fromEntries(
-      shapes.map(({ name, parts }) => [name, matrix(`xa ${name}`, parts.length * Math.ceil(rank / 4) * 4)]),
-    ) as Record<LinearName, GPUBuffer>,
+      shapes.map(({ name, parts }) => [name, wide(parts.length * Math.ceil(rank / 4) * 4)]),
+    ) as Record<LinearName, number>,
   };
+}
+
+/** Bytes of one layer's activations. */
+export function activationsSize(shape: Shape): number {
+  const { xa, ...matrices } = bytesOf(shape);
+  return [...Object.values(matrices), ...Object.values(xa)].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+export function createActivations(memory: Allocation, shape: Shape): Activations {
+  const { xa, ...matrices } = bytesOf(shape);
+  const allocate = <K extends string>(sizes: Record<K, number>): Record<K, GPUBuffer> =>
+    Object.fromEntries(
+      Object.entries<number>(sizes).map(([name, bytes]) => [name, memory.storage(name, bytes)]),
+    ) as Record<K, GPUBuffer>;
+  return { rows: shape.rows, type: shape.type, ...allocate(matrices), xa: allocate(xa) };
 }

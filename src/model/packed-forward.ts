@@ -1,6 +1,6 @@
 import { Allocation } from '../gpu/allocation';
 import type { Gpu } from '../gpu/device';
-import { type BatchSize, type Dispatch, type PipelineCache, Program, submit } from '../gpu/program';
+import { type BatchSize, type Dispatch, encode, type PipelineCache, Program, submit } from '../gpu/program';
 import { embed } from '../kernels/embed';
 import { linear, linearBackward } from '../kernels/linear';
 import { rmsNorm, rmsNormBackward } from '../kernels/rms-norm';
@@ -8,7 +8,7 @@ import { gatherRows } from '../kernels/rows';
 import { tokenLogprob } from '../kernels/token-logprob';
 import { required } from '../shared/assert';
 import { ThumbprintError } from '../shared/errors';
-import { createActivations, paddedRows } from './activations';
+import { activationsSize, createActivations, paddedRows } from './activations';
 import { forwardLayer, type ForwardContext, type KeyValue } from './layer';
 import type { AdapterSlot } from './lora';
 import { type PackedBatch, TARGET_WORDS, TOKEN_WORDS } from './packed-batch';
@@ -25,13 +25,31 @@ interface PackedForwardOptions {
   rows: number;
   /** Whether the head also writes `targetGradients`. */
   gradient: boolean;
+  /** Bytes in which layers, from the highest down, may keep their activations for a backward pass. */
+  keepBytes?: number;
 }
 
-/** Forward pass over a packed batch, up to the log-probability of every target. Keeps each layer's input. */
+/** Rows for which activations are kept: larger batches are rare, and compute them once more. */
+const KEPT_ROWS = 512;
+
+/** Where a layer computes, and what its backward pass finds there. */
+export interface LayerSlot {
+  context: ForwardContext;
+  cache: KeyValue;
+}
+
+/**
+ * Forward pass over a packed batch, up to the log-probability of every target. Keeps each layer's input, and as many
+ * layers' activations as there is room for.
+ */
 export class PackedForward {
   readonly context: ForwardContext;
-  /** Keys and values of the layer computed last. */
-  readonly cache: KeyValue;
+  /** Of all layers, one after the other: it holds the activations of the layer computed last. */
+  readonly shared: LayerSlot;
+  /** Of the layers that keep theirs, by layer. */
+  readonly kept: (LayerSlot | undefined)[];
+  /** Most rows of a batch for which layers keep their activations. */
+  readonly keptRows: number;
   /** Inputs of the layers and, last, the output of the last one: [layers + 1] of [rows, D]. */
   readonly streams: GPUBuffer[];
   readonly targets: GPUBuffer;
@@ -45,14 +63,15 @@ export class PackedForward {
   private readonly chunk: GPUBuffer;
   private readonly chunkGradients: GPUBuffer;
   private readonly memory: Allocation;
-  private layers: Program[] = [];
+  /** What runs a layer, by layer; and what runs it where it keeps its activations. */
+  private layers: { shared: Program; kept?: Program }[] = [];
   private head: Program | null = null;
 
   private constructor(
     gpu: Gpu,
     weights: ModelWeights,
     adapter: AdapterSlot,
-    { rows, gradient }: PackedForwardOptions,
+    { rows, gradient, keepBytes = 0 }: PackedForwardOptions,
   ) {
     this.gpu = gpu;
     this.gradient = gradient;
@@ -62,18 +81,32 @@ export class PackedForward {
     this.memory = memory;
     const matrix = (label: string, height: number, columns: number): GPUBuffer =>
       memory.storage(label, height * columns * 4);
-    const kv = config.num_key_value_heads * config.head_dim;
+    const shape = { config, rank: adapter.layout.rank, rows, type: 'f32' } as const;
     this.context = {
       lanes: gpu.lanes,
       weights,
       adapter,
-      activations: createActivations(memory, config, adapter.layout.rank, rows, 'f32'),
+      activations: createActivations(memory, shape),
       tokens: memory.storage('batch tokens', padded * TOKEN_WORDS * 4),
       batch: memory.uniform('batch', 16),
       capacity: padded,
       single: false,
     };
-    this.cache = { keys: matrix('batch keys', padded, kv), values: matrix('batch values', padded, kv) };
+    const kv = config.num_key_value_heads * config.head_dim;
+    // The kernels take the capacity for a constant, so that it is the same for all.
+    const cache = (): KeyValue => ({
+      keys: matrix('batch keys', padded, kv),
+      values: matrix('batch values', padded, kv),
+    });
+    this.shared = { context: this.context, cache: cache() };
+    const keptShape = { ...shape, rows: Math.min(rows, KEPT_ROWS) };
+    const room = Math.floor(keepBytes / (activationsSize(keptShape) + 2 * padded * kv * 4));
+    this.kept = weights.layers.map((_, layer) =>
+      weights.layers.length - layer > room
+        ? undefined
+        : { context: { ...this.context, activations: createActivations(memory, keptShape) }, cache: cache() },
+    );
+    this.keptRows = room > 0 ? keptShape.rows : 0;
     this.streams = Array.from({ length: config.num_hidden_layers + 1 }, (_, layer) =>
       matrix(`stream ${layer}`, padded, config.hidden_size),
     );
@@ -96,7 +129,11 @@ export class PackedForward {
     const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, cache, dispatches);
     [forward.head, ...forward.layers] = await Promise.all([
       build(forward.headDispatches()),
-      ...weights.layers.map((_, layer) => build(forward.layerDispatches(layer))),
+      ...weights.layers.map(async (_, layer) => {
+        const shared = await build(forward.layerDispatches(layer, forward.shared));
+        const slot = forward.kept[layer];
+        return slot ? { shared, kept: await build(forward.layerDispatches(layer, slot)) } : { shared };
+      }),
     ]);
     return forward;
   }
@@ -128,11 +165,16 @@ export class PackedForward {
     this.gpu.write(tokens, batch.tokens);
     this.gpu.write(this.targets, batch.targets);
     this.gpu.write(uniform, new Uint32Array([size.tokens, size.targets, size.sequences, size.examples]));
-    for (const layer of this.layers) {
+    for (const { shared, kept = shared } of this.layers) {
       await turn();
-      submit(this.gpu, size, layer);
+      submit(this.gpu, size, this.keeps(batch) ? kept : shared);
       await this.gpu.device.queue.onSubmittedWorkDone();
     }
+  }
+
+  /** Whether layers with a slot of their own keep the activations of this batch. */
+  keeps(batch: PackedBatch): boolean {
+    return batch.rows <= this.keptRows;
   }
 
   /** The runs of targets that the head takes at once. */
@@ -155,14 +197,8 @@ export class PackedForward {
   private runHead(start: number, count: number): void {
     this.gpu.write(this.chunk, new Uint32Array([count, start, 0, 0]));
     const encoder = this.gpu.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    required(this.head, 'head program').encode(pass, {
-      tokens: count,
-      targets: count,
-      sequences: 0,
-      examples: 0,
-    });
-    pass.end();
+    const size = { tokens: count, targets: count, sequences: 0, examples: 0 };
+    encode(this.gpu, encoder, size, required(this.head, 'head program'));
     if (this.gradient) {
       const row = this.context.weights.config.hidden_size * 4;
       encoder.copyBufferToBuffer(this.chunkGradients, 0, this.targetGradients, start * row, count * row);
@@ -170,12 +206,12 @@ export class PackedForward {
     this.gpu.device.queue.submit([encoder.finish()]);
   }
 
-  private layerDispatches(layer: number): Dispatch[] {
+  private layerDispatches(layer: number, { context, cache }: LayerSlot): Dispatch[] {
     const x = required(this.streams[layer], 'stream');
     const y = required(this.streams[layer + 1], 'stream');
-    const { weights, tokens, batch } = this.context;
+    const { weights, tokens, batch } = context;
     const before = layer === 0 ? [embed({ embedding: weights.embedding, tokens, x, batch })] : [];
-    return [...before, ...forwardLayer(this.context, layer, this.cache, x, y)];
+    return [...before, ...forwardLayer(context, layer, cache, x, y)];
   }
 
   private headDispatches(): Dispatch[] {

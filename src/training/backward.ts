@@ -15,7 +15,7 @@ import {
   type KeyValue,
   layerWeights,
 } from '../model/layer';
-import type { PackedForward } from '../model/packed-forward';
+import type { LayerSlot, PackedForward } from '../model/packed-forward';
 import { required } from '../shared/assert';
 
 /** Scratch of one layer's backward pass, beside the forward pass's own. */
@@ -55,24 +55,25 @@ export function createBackwardBuffers(memory: Allocation, forward: PackedForward
 }
 
 /**
- * Backward pass of one layer: recomputes its activations from its input, adds the gradients of its LoRAs to `gradients`
- * (an arena of the adapter's layout) and turns the residual stream's gradient from output to input. The lowest layer
- * stops at its LoRAs: nothing below is trained.
+ * Backward pass of one layer: adds the gradients of its LoRAs to `gradients` (an arena of the adapter's layout) and turns
+ * the residual stream's gradient from output to input. Activations that the layer has not kept in a slot of its own are
+ * computed once more from its input. The lowest layer stops at its LoRAs: nothing below is trained.
  */
 export function backwardLayer(
   forward: PackedForward,
   buffers: BackwardBuffers,
   gradients: GPUBuffer,
   layer: number,
+  slot: LayerSlot,
 ): Dispatch[] {
-  const { context, cache } = forward;
+  const { context, cache } = slot;
   const { activations: a, weights, tokens, batch } = context;
   const x = required(forward.streams[layer], 'stream');
   const { inputNorm, postAttentionNorm } = layerWeights(context, layer);
   const linears = new LinearGradients(context, buffers, gradients, layer);
   const size = weights.config.intermediate_size;
   return [
-    ...forwardUntilSwiglu(context, layer, cache, x),
+    ...(slot === forward.shared ? forwardUntilSwiglu(context, layer, cache, x) : []),
     ...linears.weights('down_proj', a.h, buffers.stream),
     linears.input('down_proj', buffers.stream, buffers.dh),
     swigluBackward({ size, dh: buffers.dh, gateUp: a.gateUp, batch }),

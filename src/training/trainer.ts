@@ -1,14 +1,14 @@
 import type { AdapterWeights } from '../formats/tensors';
 import { Allocation } from '../gpu/allocation';
 import type { Gpu } from '../gpu/device';
-import { type BatchSize, type Dispatch, Program, submit } from '../gpu/program';
+import { type BatchSize, type Dispatch, encode, Program, submit } from '../gpu/program';
 import { adamw, gradNorm, NORM_GROUPS } from '../kernels/adamw';
 import { preference } from '../kernels/preference';
 import { scatterRows } from '../kernels/rows';
 import { Comparison, type Divergence } from '../model/divergence';
 import { AdapterSlot } from '../model/lora';
 import type { Sequence } from '../model/packed-batch';
-import { PackedForward, type Turn } from '../model/packed-forward';
+import { type LayerSlot, PackedForward, type Turn } from '../model/packed-forward';
 import type { ModelRuntime } from '../model/runtime';
 import { type Score, scoreSequences } from '../model/scorer';
 import { required } from '../shared/assert';
@@ -21,11 +21,19 @@ import {
   packExamples,
   SEQUENCE_WORDS,
 } from './examples';
-import type { Hyperparameters, StepResult, TrainerState, TrainingExample } from './types';
+import {
+  type Hyperparameters,
+  lowestTrained,
+  type StepResult,
+  type TrainerState,
+  type TrainingExample,
+} from './types';
 
 const BETA_1 = 0.9;
 const BETA_2 = 0.999;
 const EPSILON = 1e-8;
+
+const KEEP_BYTES = 64 * 2 ** 20;
 
 /** Tokens of the first micro-batch when submits are to be short, and the fewest there are. */
 const FIRST_ROWS = 64;
@@ -39,6 +47,8 @@ export interface TrainerOptions {
    * the device in time. Without it they are as large as `rows` allows, and results repeat exactly.
    */
   submitMs?: number;
+  /** Memory in which layers may keep their activations instead of computing them twice; 64 MiB when absent. */
+  keepBytes?: number;
   rank: number;
   lora_alpha: number;
   /** Awaited before every submit, so that chat goes first. */
@@ -63,7 +73,8 @@ export class Trainer {
   private programs: {
     loss: Program;
     scatter: Program;
-    layers: Program[];
+    /** As in the forward pass. */
+    layers: { shared: Program; kept?: Program }[];
     norm: Program;
     update: Program;
   } | null = null;
@@ -106,6 +117,7 @@ export class Trainer {
     const forward = await PackedForward.create(gpu, pipelines, weights, trainer.slot, {
       rows: options.rows,
       gradient: true,
+      keepBytes: options.keepBytes ?? KEEP_BYTES,
     });
     trainer.forward = forward;
     const backward = createBackwardBuffers(trainer.memory, forward);
@@ -129,7 +141,12 @@ export class Trainer {
       build([scatterRows({ size, dh, targets, coefficients, dx: backward.stream, batch })]),
       build([gradNorm(arena)]),
       build([adamw(update)]),
-      ...weights.layers.map((_, layer) => build(backwardLayer(forward, backward, gradients, layer))),
+      ...weights.layers.map(async (_, layer) => {
+        const of = (slot: LayerSlot): Promise<Program> =>
+          build(backwardLayer(forward, backward, gradients, layer, slot));
+        const slot = forward.kept[layer];
+        return { shared: await of(forward.shared), ...(slot ? { kept: await of(slot) } : {}) };
+      }),
     ]);
     trainer.programs = { loss: lossProgram, scatter, norm, update: updateProgram, layers };
     return trainer;
@@ -226,12 +243,14 @@ export class Trainer {
     hyperparameters: Hyperparameters,
   ): Promise<{ loss: number; margin: number }> {
     this.writeLoss(hyperparameters);
+    const lowest = lowestTrained(this.runtime.weights.layers.length, hyperparameters.layer_decay);
     // Texts have no margin.
     const judged = Math.max(1, examples.filter(({ kind }) => kind !== 'text').length);
     let loss = 0;
     let margin = 0;
-    for (const part of microBatches(examples, this.packedRows, this.options.rows)) {
-      const metrics = await this.microBatch(packExamples(part, examples.length));
+    const rows = Math.min(this.packedRows, required(this.forward, 'forward pass').keptRows || Infinity);
+    for (const part of microBatches(examples, rows, this.options.rows)) {
+      const metrics = await this.microBatch(packExamples(part, examples.length), lowest);
       for (let i = 0; i < part.length; i++) {
         loss += metrics[2 * i] ?? 0;
         margin += (metrics[2 * i + 1] ?? 0) / judged;
@@ -240,13 +259,11 @@ export class Trainer {
     return { loss, margin };
   }
 
-  /** Forward, loss and backward of one micro-batch; (loss, margin) of each example. */
-  private async microBatch({
-    packed,
-    examples,
-    sequences,
-    exampleCount,
-  }: ExampleBatch): Promise<Float32Array> {
+  /** Forward, loss and backward, down to layer `lowest`, of one micro-batch; (loss, margin) of each example. */
+  private async microBatch(
+    { packed, examples, sequences, exampleCount }: ExampleBatch,
+    lowest: number,
+  ): Promise<Float32Array> {
     const forward = required(this.forward, 'forward pass');
     const { loss, scatter, layers } = required(this.programs, 'programs');
     const size: BatchSize = {
@@ -260,16 +277,13 @@ export class Trainer {
     await forward.run(packed, size, this.turn);
     const encoder = this.gpu.device.createCommandEncoder();
     encoder.clearBuffer(required(this.stream, 'stream'));
-    const pass = encoder.beginComputePass();
-    loss.encode(pass, size);
-    scatter.encode(pass, size);
-    pass.end();
+    encode(this.gpu, encoder, size, loss, scatter);
     this.gpu.device.queue.submit([encoder.finish()]);
     let longest = 0;
-    for (const layer of layers.toReversed()) {
+    for (const { shared, kept = shared } of layers.slice(lowest).toReversed()) {
       await this.turn();
       const started = performance.now();
-      submit(this.gpu, size, layer);
+      submit(this.gpu, size, forward.keeps(packed) ? kept : shared);
       await this.gpu.device.queue.onSubmittedWorkDone();
       longest = Math.max(longest, performance.now() - started);
     }

@@ -19,7 +19,10 @@ export type TrainingExample = {
 
 export interface Hyperparameters {
   learning_rate: number;
-  /** Factor of the learning rate from each layer to the one below: what lies low is shared by all that the model knows. */
+  /**
+   * Factor of the learning rate from each layer to the one below: what lies low is shared by all that the model knows.
+   * Layers left with less than a tenth are not trained, which spares their backward pass.
+   */
   layer_decay: number;
   steps: number;
   /** Examples a step. */
@@ -36,6 +39,15 @@ export interface Hyperparameters {
   baseline: number;
   /** Stops early once the mean margin of a step passes it. */
   margin_stop: number;
+}
+
+const LEAST_RATE = 0.1;
+
+/** The lowest layer that is trained, counted from 0. */
+export function lowestTrained(layers: number, layerDecay: number): number {
+  let trained = 1;
+  while (trained < layers && layerDecay ** trained >= LEAST_RATE) trained++;
+  return layers - trained;
 }
 
 /** Chosen on the personalization bench: tests/bench/evidence/personalize.md. */

@@ -4,8 +4,8 @@ import { ModelRuntime } from '../../src/model/runtime';
 import { addReferences, batchAt, runSteps } from '../../src/training/train';
 import type { StepResult } from '../../src/training/types';
 import { microBatches } from '../../src/training/examples';
-import { Trainer } from '../../src/training/trainer';
-import { DEFAULT_HYPERPARAMETERS, type TrainingExample } from '../../src/training/types';
+import { Trainer, type TrainerOptions } from '../../src/training/trainer';
+import { DEFAULT_HYPERPARAMETERS, lowestTrained, type TrainingExample } from '../../src/training/types';
 import { createRandom } from '../../src/shared/random';
 import { type ReferenceAdapter, seededAdapter, toReference } from '../reference/adapter';
 import { packBatch } from '../reference/batch';
@@ -45,8 +45,12 @@ const HYPERPARAMETERS = {
   margin_stop: Infinity,
 };
 
-async function withTrainer<T>(work: (trainer: Trainer) => Promise<T>, on = runtime, rows = 64): Promise<T> {
-  const trainer = await Trainer.create(on, { rows, ...LORA });
+async function withTrainer<T>(
+  work: (trainer: Trainer) => Promise<T>,
+  options: Partial<TrainerOptions> = {},
+  on = runtime,
+): Promise<T> {
+  const trainer = await Trainer.create(on, { rows: 64, ...LORA, ...options });
   trainer.load(adapter());
   try {
     return await work(trainer);
@@ -98,10 +102,42 @@ describe('the trainer', () => {
     const gradients = async (rows: number): Promise<Float32Array> =>
       withTrainer(
         async (trainer) => trainer.gradients(await addReferences(trainer, EXAMPLES), HYPERPARAMETERS),
-        runtime,
-        rows,
+        { rows },
       );
     expect(relativeL2(await gradients(20), await gradients(64))).toBeLessThan(1e-5);
+  });
+
+  it('has the same gradient whether layers keep their activations, compute them again, or some of them do', async () => {
+    const live = async (keepBytes: number) =>
+      withTrainer(
+        async (trainer) => ({
+          bytes: runtime.gpu.liveBytes,
+          gradients: await trainer.gradients(await addReferences(trainer, EXAMPLES), {
+            ...HYPERPARAMETERS,
+            layer_decay: 1,
+          }),
+        }),
+        { keepBytes },
+      );
+    const [none, all] = [await live(0), await live(2 ** 30)];
+    const half = await live((all.bytes - none.bytes) / 2);
+    expect(half.bytes).toBeCloseTo((all.bytes + none.bytes) / 2, -1);
+    expect(half.bytes).toBeGreaterThan(none.bytes);
+    expect(all.gradients).toEqual(none.gradients);
+    expect(half.gradients).toEqual(none.gradients);
+  });
+
+  it('spares the layers that would hardly learn', async () => {
+    const layerSize = runtime.layout.size / TINY_CONFIG.num_hidden_layers;
+    const gradients = (layer_decay: number) =>
+      withTrainer(async (trainer) =>
+        trainer.gradients(await addReferences(trainer, EXAMPLES), { ...HYPERPARAMETERS, layer_decay }),
+      );
+    const [all, top] = [await gradients(0.2), await gradients(0.05)];
+    expect(all.subarray(0, layerSize).some((value) => value !== 0)).toBe(true);
+    expect(top.subarray(0, layerSize).every((value) => value === 0)).toBe(true);
+    expect(top.subarray(layerSize)).toEqual(all.subarray(layerSize));
+    expect([0, 0.05, 0.55, 1].map((decay) => lowestTrained(6, decay))).toEqual([5, 5, 2, 0]);
   });
 
   it('makes shorter micro-batches where submits take long, with the same result', async () => {
@@ -161,8 +197,7 @@ describe('the trainer', () => {
         const long: TrainingExample = { kind: 'text', id: 'long', prompt: ids(1), reply: ids(40) };
         await expect(trainer.step([long], HYPERPARAMETERS)).rejects.toThrow('at most 32');
       },
-      runtime,
-      32,
+      { rows: 32 },
     );
     expect(runtime.gpu.liveBuffers).toBe(before);
   });
@@ -221,6 +256,7 @@ describe('one flipped sign in a backward kernel shows in the gradients', () => {
     };
     const wrong = await withTrainer(
       async (t) => t.gradients(await addReferences(t, EXAMPLES), HYPERPARAMETERS),
+      {},
       mutated,
     );
     mutated.destroy();

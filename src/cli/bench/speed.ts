@@ -1,5 +1,6 @@
 import { Generator } from '../../generation/generator';
 import { AdapterSlot } from '../../model/lora';
+import type { Sequence } from '../../model/packed-batch';
 import { createRandom } from '../../shared/random';
 import { addReferences } from '../../training/train';
 import { Trainer } from '../../training/trainer';
@@ -78,16 +79,8 @@ async function trainStep(
   tokens: number,
 ): Promise<Record<string, number>> {
   const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
-  const random = createRandom(1);
-  const ids = (length: number): number[] => randomIds(random, length, runtime.config.vocab_size);
-  const sequences = Array.from({ length: 8 }, () => ({ prompt: ids(tokens / 2), reply: ids(tokens) }));
-  const examples: TrainingExample[] = sequences.map((sequence, i) => ({
-    kind: 'thumb',
-    id: String(i),
-    up: i % 2 === 0,
-    ...sequence,
-  }));
-  const judged = await addReferences(trainer, examples);
+  const sequences = randomSequences(runtime.config.vocab_size, tokens);
+  const judged = await addReferences(trainer, randomThumbs(sequences));
   const steps: number[] = [];
   const forwards: number[] = [];
   for (let round = 0; round <= rounds; round++) {
@@ -108,7 +101,24 @@ async function trainStep(
   };
 }
 
-function randomIds(random: ReturnType<typeof createRandom>, length: number, vocab: number): number[] {
+/** Eight prompts of half of `tokens` with replies of `tokens`. */
+export function randomSequences(vocab: number, tokens: number): Sequence[] {
+  const random = createRandom(1);
+  const ids = (length: number): number[] => randomIds(random, length, vocab);
+  return Array.from({ length: 8 }, () => ({ prompt: ids(tokens / 2), reply: ids(tokens) }));
+}
+
+export function randomThumbs(sequences: readonly Sequence[]): TrainingExample[] {
+  return sequences.map(({ prompt, reply }, i) => ({
+    kind: 'thumb',
+    id: String(i),
+    up: i % 2 === 0,
+    prompt: [...prompt],
+    reply: [...reply],
+  }));
+}
+
+export function randomIds(random: ReturnType<typeof createRandom>, length: number, vocab: number): number[] {
   return Array.from({ length }, () => 3 + random.int(vocab - 3));
 }
 

@@ -8,11 +8,12 @@ const BENCHES: Record<string, () => Promise<{ bench: (args: readonly string[]) =
   decode: () => import('../bench/speed'),
   prefill: () => import('../bench/speed'),
   'train-step': () => import('../bench/speed'),
+  profile: () => import('../bench/profile'),
 };
 
 export const command: Command = {
   summary:
-    'Measures. personalize: what K signals of a simulated user do; gate: which updates it keeps; quality: what the model can do; the others: milliseconds and dispatches.',
+    'Measures. personalize: what K signals of a simulated user do; gate: which updates it keeps; quality: what the model can do; profile: time of each kernel; the others: milliseconds and dispatches.',
   usage: `${Object.keys(BENCHES).join('|')} [--model FOLDER] …`,
   async run(args) {
     const [name, ...rest] = args;

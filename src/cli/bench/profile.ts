@@ -1,0 +1,63 @@
+import { Profiler } from '../../gpu/profiler';
+import { Generator } from '../../generation/generator';
+import { AdapterSlot } from '../../model/lora';
+import { createRandom } from '../../shared/random';
+import { ThumbprintError } from '../../shared/errors';
+import { addReferences } from '../../training/train';
+import { Trainer } from '../../training/trainer';
+import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA } from '../../training/types';
+import { parseOptions } from '../args';
+import { openEngine } from '../engine';
+import { log, printJson } from '../io';
+import { GREEDY } from './greedy';
+import { randomIds, randomSequences, randomThumbs } from './speed';
+
+const ROUNDS = 3;
+
+/** `bench profile`: what each kernel takes of a training step, a prefill and 32 decoded tokens. */
+export async function bench(args: readonly string[]): Promise<void> {
+  const { options } = parseOptions(args, { model: 'string', tokens: 'number' }, 1);
+  const tokens = options.tokens ?? 40;
+  const model = options.model ?? 'models/thumbling';
+  const { runtime } = await openEngine({ model, rank: DEFAULT_LORA.rank });
+  const { gpu, config } = runtime;
+  if (!gpu.device.features.has('timestamp-query')) {
+    throw new ThumbprintError('unsupported', 'This device measures no time: it lacks timestamp-query.');
+  }
+  const slot = new AdapterSlot(gpu, runtime.layout, 'chat');
+  slot.load(null);
+  const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
+  const generator = await Generator.create(runtime, slot);
+  const examples = await addReferences(trainer, randomThumbs(randomSequences(config.vocab_size, tokens)));
+  const random = createRandom(2);
+  const prompt = (): number[] => randomIds(random, 4 * tokens, config.vocab_size);
+  const cached = prompt();
+  const works = {
+    'train-step': () => trainer.step(examples, DEFAULT_HYPERPARAMETERS),
+    prefill: () => generator.logits(prompt()),
+    decode: () => generator.generate(cached, { sampling: { ...GREEDY, max_tokens: 32 }, seed: 0 }),
+  };
+  for (const [name, work] of Object.entries(works)) {
+    await work();
+    const profiler = new Profiler(gpu);
+    gpu.timer = profiler;
+    for (let round = 0; round < ROUNDS; round++) {
+      await work();
+      await profiler.collect();
+    }
+    gpu.timer = null;
+    const times = profiler.report.map(({ kernel, dispatches, ms }) => ({
+      kernel,
+      dispatches: dispatches / ROUNDS,
+      ms: ms / ROUNDS,
+    }));
+    profiler.destroy();
+    const total = times.reduce((sum, { ms }) => sum + ms, 0);
+    printJson({ bench: 'profile', of: name, device: gpu.info.description, ms: total, kernels: times });
+    for (const { kernel, dispatches, ms } of times) {
+      log(
+        `${name} ${kernel.padEnd(24)} ${ms.toFixed(1).padStart(8)} ms ${((100 * ms) / total).toFixed(0).padStart(3)} % ${String(dispatches).padStart(5)}`,
+      );
+    }
+  }
+}
