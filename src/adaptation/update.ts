@@ -30,6 +30,8 @@ export interface UpdateInput {
   texts: ModelTexts;
   hyperparameters: Hyperparameters;
   seed: number;
+  /** Most tokens of each step's micro-batches, of an update that is to be repeated. */
+  rows?: readonly number[];
   /** The gate's, where they are not the default. */
   limits?: GateLimits;
   /** Steps done before an interruption, with the optimizer after them. */
@@ -78,6 +80,7 @@ export async function runUpdate(
   const results = await runSteps(trainer, balanceThumbs(examples), hyperparameters, seed, {
     ...common,
     ...(input.resume ? { done: input.resume.results } : {}),
+    ...(input.rows ? { rows: input.rows } : {}),
     ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
   });
   hooks.onStage?.('gate');

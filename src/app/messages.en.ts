@@ -148,6 +148,8 @@ export const messages = {
       decline_log_odds: 'Declines harm (nats)',
       correct_log_odds: 'Corrects what is wrong (nats)',
     } satisfies Record<GateFigure['name'], string>,
+    export: 'Export receipt',
+    exportNote: 'A file from which the update can be repeated. It holds the texts of your signals.',
     receiptDetails: (signals: number, seconds: string) => `${plural(signals, 'signal')}, ${seconds}`,
     signals: 'Your signals',
     noneGiven: 'None yet.',

@@ -3,6 +3,7 @@ import type { Command } from './command';
 
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   quantize: () => import('./commands/quantize'),
+  replay: () => import('./commands/replay'),
   generate: () => import('./commands/generate'),
   logits: () => import('./commands/logits'),
   score: () => import('./commands/score'),

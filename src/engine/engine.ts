@@ -8,6 +8,7 @@ import { activeSignals, waitingSignals } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { Chat } from './chat';
 import { DeviceTurns } from './device-turns';
+import { exportReceipt } from './export';
 import { adapterOf, describe, type ModelHost, openModel } from './model-host';
 import { type UpdateEnd, Updates } from './updates';
 
@@ -107,6 +108,8 @@ export class Engine {
       case 'cancel-training':
         this.open().updates.cancel();
         return undefined;
+      case 'export-receipt':
+        return exportReceipt(this.storage, command.receiptId);
       case 'use-adapter':
         return this.switchAdapter(command.version);
       case 'settings':

@@ -1,5 +1,6 @@
 import { examplesOf } from '../adaptation/examples';
 import { planUpdate } from '../adaptation/plan';
+import { candidateDigest } from '../adaptation/replay';
 import { runUpdate, type UpdateOutcome } from '../adaptation/update';
 import { writeAdapter } from '../formats/adapter';
 import type { AdapterWeights } from '../formats/tensors';
@@ -156,12 +157,15 @@ export class Updates {
     const done = (checkpoint?.losses ?? []).map((loss, index): StepResult => ({
       loss,
       margin: checkpoint?.margins[index] ?? 0,
+      rows: checkpoint?.rows?.[index] ?? 0,
       gradNorm: 0,
     }));
     let results: readonly StepResult[] = done;
     let checking: number | undefined;
     const signal = this.running?.stopper.signal;
-    const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures' | 'scale'>): Receipt => ({
+    const receipt = (
+      rest: Pick<Receipt, 'decision' | 'reason' | 'figures' | 'scale' | 'candidate'>,
+    ): Receipt => ({
       id: newId(),
       createdAt: Date.now(),
       model: host.folder.sha256,
@@ -173,6 +177,7 @@ export class Updates {
       hyperparameters: { ...draft.hyperparameters, ...DEFAULT_LORA },
       losses: results.map(({ loss }) => loss),
       margins: results.map(({ margin }) => margin),
+      rows: results.map(({ rows }) => rows),
       seconds: (performance.now() - started) / 1000,
       ...rest,
     });
@@ -208,7 +213,8 @@ export class Updates {
       );
       const { kept, reason, figures, scale } = outcome;
       const decision = kept ? 'kept' : 'refused';
-      return await this.settle(outcome, receipt({ decision, reason, figures, scale }));
+      const candidate = await candidateDigest(outcome, host.runtime, host.folder.name);
+      return await this.settle(outcome, receipt({ decision, reason, figures, scale, candidate }));
     } catch (error) {
       if (this.suspended) throw error;
       const cancelled = error instanceof ThumbprintError && error.code === 'cancelled';
@@ -244,7 +250,7 @@ export class Updates {
         rank: outcome.candidate.rank,
         lora_alpha: outcome.candidate.lora_alpha,
         bytes: safetensors.buffer,
-        sha256: await sha256(safetensors),
+        sha256: receipt.candidate ?? (await sha256(safetensors)),
         receiptId: receipt.id,
       },
       receipt: kept,
@@ -290,6 +296,7 @@ export class Updates {
       seed: draft.seed,
       losses: results.map(({ loss }) => loss),
       margins: results.map(({ margin }) => margin),
+      rows: results.map(({ rows }) => rows),
       startedAt: draft.startedAt,
     });
   }

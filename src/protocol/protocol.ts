@@ -25,6 +25,8 @@ export type Command =
   | { type: 'pause-training' }
   | { type: 'resume-training' }
   | { type: 'cancel-training' }
+  /** An update as a file from which it can be repeated. */
+  | { type: 'export-receipt'; receiptId: string }
   /** Roll back or forward; 0 is the base. */
   | { type: 'use-adapter'; version: number }
   | { type: 'settings'; settings: Partial<Settings> }
@@ -39,6 +41,13 @@ export interface Answers {
   compare: { text: string; adapter: 0 };
   signal: { signalId: string };
   edit: { signalId: string };
+  'export-receipt': ExportedFile;
+}
+
+/** A file for the user to keep. */
+export interface ExportedFile {
+  name: string;
+  text: string;
 }
 
 export type AnswerOf<T extends Command['type']> = T extends keyof Answers ? Answers[T] : undefined;

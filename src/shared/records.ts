@@ -146,6 +146,10 @@ export interface Receipt {
   /** Per step. */
   losses: number[];
   margins: number[];
+  /** Most tokens of each step's micro-batches, which decide in what order gradients are added up. */
+  rows?: number[];
+  /** sha-256 of the candidate's safetensors, kept or not. */
+  candidate?: string;
   figures: GateFigure[];
   /** Factor on what was trained that the figures were measured at; 1 when absent. */
   scale?: number;
@@ -180,6 +184,7 @@ export interface TrainingCheckpoint {
   step: number;
   losses: number[];
   margins: number[];
+  rows?: number[];
   /** LoRA arena and AdamW moments, f32, in arena order. */
   parameters: ArrayBuffer;
   firstMoments: ArrayBuffer;

@@ -68,6 +68,8 @@ export interface TrainHooks {
   signal?: AbortSignal;
   /** Steps done before an interruption. */
   done?: readonly StepResult[];
+  /** `rows` of each step of the training that is to be repeated. */
+  rows?: readonly number[];
 }
 
 /**
@@ -96,6 +98,7 @@ export async function runSteps(
         // Decays linearly: the last steps settle what the first ones found.
         learning_rate: hyperparameters.learning_rate * (1 - step / hyperparameters.steps),
       },
+      hooks.rows?.[step],
     );
     results.push(result);
     await hooks.onStep?.(results);

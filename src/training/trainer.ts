@@ -88,8 +88,8 @@ export class Trainer {
     this.runtime = runtime;
     this.gpu = gpu;
     this.options = options;
-    // With a limit the first micro-batches are small: nothing is known of the device yet.
-    this.packedRows = options.submitMs === undefined ? options.rows : Math.min(options.rows, FIRST_ROWS);
+    // The first micro-batches are small: nothing is known of the device yet.
+    this.packedRows = Math.min(options.rows, FIRST_ROWS);
     this.turn = options.turn ?? (() => Promise.resolve());
     this.slot = new AdapterSlot(gpu, layout, 'training');
     const memory = new Allocation(gpu);
@@ -120,6 +120,7 @@ export class Trainer {
       keepBytes: options.keepBytes ?? KEEP_BYTES,
     });
     trainer.forward = forward;
+    if (options.submitMs === undefined) trainer.packedRows = trainer.mostRows;
     const backward = createBackwardBuffers(trainer.memory, forward);
     trainer.stream = backward.stream;
     const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, pipelines, dispatches);
@@ -200,9 +201,16 @@ export class Trainer {
     return gradients;
   }
 
-  /** One step of AdamW on the mean loss of the examples. */
-  async step(examples: readonly TrainingExample[], hyperparameters: Hyperparameters): Promise<StepResult> {
-    const { loss, margin } = await this.accumulate(examples, hyperparameters);
+  /**
+   * One step of AdamW on the mean loss of the examples.
+   * @param rows most tokens of its micro-batches; the same ones give the same result bit for bit.
+   */
+  async step(
+    examples: readonly TrainingExample[],
+    hyperparameters: Hyperparameters,
+    rows = this.packedRows,
+  ): Promise<StepResult> {
+    const { loss, margin } = await this.accumulate(examples, hyperparameters, rows);
     const { norm, update } = required(this.programs, 'programs');
     this.steps++;
     this.writeAdamW(hyperparameters);
@@ -210,7 +218,7 @@ export class Trainer {
     const size = { tokens: 0, targets: 0, sequences: 0, examples: 0 };
     submit(this.gpu, size, norm, update);
     const partials = new Float32Array(await this.gpu.read(this.buffers.partials));
-    return { loss, margin, gradNorm: Math.sqrt(partials.reduce((sum, value) => sum + value, 0)) };
+    return { loss, margin, rows, gradNorm: Math.sqrt(partials.reduce((sum, value) => sum + value, 0)) };
   }
 
   /** Log-probabilities with the adapter, or of the base model. */
@@ -241,6 +249,7 @@ export class Trainer {
   private async accumulate(
     examples: readonly TrainingExample[],
     hyperparameters: Hyperparameters,
+    rows = this.packedRows,
   ): Promise<{ loss: number; margin: number }> {
     this.writeLoss(hyperparameters);
     const lowest = lowestTrained(this.runtime.weights.layers.length, hyperparameters.layer_decay);
@@ -248,22 +257,27 @@ export class Trainer {
     const judged = Math.max(1, examples.filter(({ kind }) => kind !== 'text').length);
     let loss = 0;
     let margin = 0;
-    const rows = Math.min(this.packedRows, required(this.forward, 'forward pass').keptRows || Infinity);
+    let largest = { rows: 0, longestMs: 0 };
     for (const part of microBatches(examples, rows, this.options.rows)) {
-      const metrics = await this.microBatch(packExamples(part, examples.length), lowest);
+      const { metrics, ...size } = await this.microBatch(packExamples(part, examples.length), lowest);
+      if (size.rows > largest.rows) largest = size;
       for (let i = 0; i < part.length; i++) {
         loss += metrics[2 * i] ?? 0;
         margin += (metrics[2 * i + 1] ?? 0) / judged;
       }
     }
+    this.adaptRows(largest);
     return { loss, margin };
   }
 
-  /** Forward, loss and backward, down to layer `lowest`, of one micro-batch; (loss, margin) of each example. */
+  /**
+   * Forward, loss and backward, down to layer `lowest`, of one micro-batch; (loss, margin) of each example, and what its
+   * longest submit took.
+   */
   private async microBatch(
     { packed, examples, sequences, exampleCount }: ExampleBatch,
     lowest: number,
-  ): Promise<Float32Array> {
+  ): Promise<{ metrics: Float32Array; rows: number; longestMs: number }> {
     const forward = required(this.forward, 'forward pass');
     const { loss, scatter, layers } = required(this.programs, 'programs');
     const size: BatchSize = {
@@ -279,24 +293,29 @@ export class Trainer {
     encoder.clearBuffer(required(this.stream, 'stream'));
     encode(this.gpu, encoder, size, loss, scatter);
     this.gpu.device.queue.submit([encoder.finish()]);
-    let longest = 0;
+    let longestMs = 0;
     for (const { shared, kept = shared } of layers.slice(lowest).toReversed()) {
       await this.turn();
       const started = performance.now();
       submit(this.gpu, size, forward.keeps(packed) ? kept : shared);
       await this.gpu.device.queue.onSubmittedWorkDone();
-      longest = Math.max(longest, performance.now() - started);
+      longestMs = Math.max(longestMs, performance.now() - started);
     }
-    this.adaptRows(packed.rows, longest);
-    return new Float32Array(await this.gpu.read(this.buffers.metrics, exampleCount * 8));
+    const metrics = new Float32Array(await this.gpu.read(this.buffers.metrics, exampleCount * 8));
+    return { metrics, rows: packed.rows, longestMs };
   }
 
-  /** Sizes the next micro-batch by the longest submit of the last: at most twice as large, at once smaller. */
-  private adaptRows(rows: number, longestMs: number): void {
-    const { submitMs, rows: most } = this.options;
+  /** Sizes the micro-batches of the next step by the largest of the last: at most twice as large, at once smaller. */
+  private adaptRows({ rows, longestMs }: { rows: number; longestMs: number }): void {
+    const { submitMs } = this.options;
     if (submitMs === undefined) return;
     const fitting = Math.floor((rows * submitMs) / Math.max(longestMs, 0.1));
-    this.packedRows = Math.max(LEAST_ROWS, Math.min(most, 2 * this.packedRows, fitting));
+    this.packedRows = Math.max(LEAST_ROWS, Math.min(this.mostRows, 2 * this.packedRows, fitting));
+  }
+
+  /** Larger micro-batches gain nothing, and cannot keep their activations. */
+  private get mostRows(): number {
+    return Math.min(this.options.rows, required(this.forward, 'forward pass').keptRows || Infinity);
   }
 
   private writeLoss({ beta, label_smoothing, sft_weight, baseline }: Hyperparameters): void {

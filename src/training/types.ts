@@ -82,6 +82,8 @@ export interface StepResult {
   /** Mean over the step's examples. */
   loss: number;
   margin: number;
+  /** Most tokens of the step's micro-batches: with them it can be repeated bit for bit. */
+  rows: number;
   /** Before clipping. */
   gradNorm: number;
 }

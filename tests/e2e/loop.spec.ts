@@ -1,5 +1,7 @@
 /** The whole loop in a real browser with the network cut: chat, judge, train, keep, and still there after a reload. */
+import { readFile } from 'node:fs/promises';
 import { expect, type Page, test } from '@playwright/test';
+import { readReceiptFile } from '../../src/formats/receipt-file';
 import { ask, waitForPhase } from './app';
 
 /** Edited replies, and thumbs for replies that are lists already: eight judgements of somebody who likes lists. */
@@ -90,6 +92,19 @@ test('chat, judge, train, keep, offline', async ({ page, context, baseURL }) => 
 
   await waitForPhase(page, /updated|refused|error/, 12 * 60_000);
   await waitForPhase(page, /updated/, 1000);
+
+  // What the update was made of can be kept, and says what came of it.
+  const saving = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Export receipt' }).click();
+  const file = await saving;
+  expect(file.suggestedFilename()).toMatch(/^thumbprint-receipt-.*-v1\.json$/);
+  const { receipt, signals } = readReceiptFile(await readFile(await file.path(), 'utf8'));
+  expect(receipt).toMatchObject({ decision: 'kept', version: 1, heldOutIds: [] });
+  expect(receipt.figures.find(({ name }) => name === 'unseen_gain')).toMatchObject({
+    count: 8,
+    passed: true,
+  });
+  expect(signals).toHaveLength(8);
 
   await newChat(page);
   await ask(page, 'How do I plant a tree?');

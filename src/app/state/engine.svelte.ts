@@ -160,7 +160,8 @@ export class EngineState {
     const before = this.training;
     this.training = progress;
     if (progress === null) return;
-    if (before === null || progress.step < before.step) this.points = [];
+    // The gate counts steps of its own.
+    if (progress.stage !== 'gate' && (before === null || progress.step < before.step)) this.points = [];
     if (progress.stage !== 'training' || progress.step === 0) return;
     const { step, loss, margin } = progress;
     this.points = [...this.points.filter((point) => point.step !== step), { step, loss, margin }];

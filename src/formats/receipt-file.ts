@@ -1,0 +1,148 @@
+import * as v from 'valibot';
+import { fromBase64, toBase64 } from '../shared/base64';
+import { ThumbprintError } from '../shared/errors';
+import type { AdapterRecord, Receipt, Signal } from '../shared/records';
+
+const FORMAT = 'thumbprint-receipt';
+const FORMAT_VERSION = 1;
+
+/** An update on file: all that it takes to repeat it with the same base model. */
+export interface ReceiptFile {
+  receipt: Receipt;
+  /** Those trained on and those held out. */
+  signals: Signal[];
+  /** Ids of the signals that the parent version had learned. */
+  learned: string[];
+  /** What the update started from; null is the base. */
+  parent: Pick<AdapterRecord, 'rank' | 'lora_alpha' | 'model' | 'bytes'> | null;
+}
+
+const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const Finite = v.pipe(v.number(), v.finite());
+const Numbers = v.array(Finite);
+const Ids = v.array(v.string());
+
+const SignalSchema = v.object({
+  id: v.string(),
+  kind: v.picklist(['up', 'down', 'edit', 'choose']),
+  createdAt: Finite,
+  conversationId: v.string(),
+  messageId: v.string(),
+  context: v.array(v.object({ role: v.picklist(['system', 'user', 'assistant']), content: v.string() })),
+  chosen: v.exactOptional(v.string()),
+  rejected: v.exactOptional(v.string()),
+  adapter: Count,
+  model: v.string(),
+  reference: v.exactOptional(
+    v.object({ chosen: v.exactOptional(Finite), rejected: v.exactOptional(Finite) }),
+  ),
+});
+
+const ReceiptSchema = v.object({
+  id: v.string(),
+  createdAt: Finite,
+  decision: v.picklist(['kept', 'refused', 'cancelled', 'failed']),
+  reason: v.string(),
+  model: v.string(),
+  parentVersion: Count,
+  version: v.exactOptional(Count),
+  signalIds: Ids,
+  heldOutIds: Ids,
+  skipped: v.array(v.object({ signalId: v.string(), reason: v.string() })),
+  seed: v.pipe(Count, v.maxValue(2 ** 32 - 1)),
+  hyperparameters: v.record(v.string(), Finite),
+  losses: Numbers,
+  margins: Numbers,
+  rows: v.exactOptional(v.array(Count)),
+  candidate: v.exactOptional(v.string()),
+  figures: v.array(
+    v.object({
+      name: v.picklist([
+        'unseen_gain',
+        'held_out_accuracy',
+        'held_out_margin',
+        'trained_accuracy',
+        'trained_margin',
+        'earlier_accuracy',
+        'anchor_bits_per_token',
+        'entropy_ratio',
+        'decline_log_odds',
+        'correct_log_odds',
+      ]),
+      before: Finite,
+      after: Finite,
+      limit: Finite,
+      p: v.exactOptional(Finite),
+      count: Count,
+      passed: v.boolean(),
+    }),
+  ),
+  scale: v.exactOptional(Finite),
+  seconds: Finite,
+});
+
+const File = v.object({
+  format: v.literal(FORMAT),
+  format_version: v.literal(FORMAT_VERSION),
+  receipt: ReceiptSchema,
+  signals: v.array(SignalSchema),
+  learned: Ids,
+  parent: v.nullable(
+    v.object({
+      rank: v.pipe(Count, v.minValue(1)),
+      lora_alpha: Finite,
+      model: v.string(),
+      safetensors: v.pipe(v.string(), v.base64()),
+    }),
+  ),
+});
+
+/** As JSON. It holds the texts of the signals: whoever gets the file can read them. */
+export function writeReceiptFile({ receipt, signals, learned, parent }: ReceiptFile): string {
+  const { bytes, ...rest } = parent ?? { bytes: null };
+  const file = {
+    format: FORMAT,
+    format_version: FORMAT_VERSION,
+    receipt,
+    signals,
+    learned,
+    parent: bytes && { ...rest, safetensors: toBase64(new Uint8Array(bytes)) },
+  };
+  return `${JSON.stringify(file, null, 1)}\n`;
+}
+
+/** @throws ThumbprintError `bad-file` naming the field, or a signal that is missing. */
+export function readReceiptFile(text: string): ReceiptFile {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw bad('it is not JSON', cause);
+  }
+  const parsed = v.safeParse(File, json);
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    throw bad(`${v.getDotPath(issue) ?? 'the file'}: ${issue.message}`);
+  }
+  const { receipt, signals, learned, parent } = parsed.output;
+  const known = new Set(signals.map(({ id }) => id));
+  const missing = [...receipt.signalIds, ...receipt.heldOutIds].filter((id) => !known.has(id));
+  if (missing.length > 0) throw bad(`signals ${missing.join(', ')} are missing`);
+  return {
+    receipt,
+    signals,
+    learned,
+    parent: parent && {
+      rank: parent.rank,
+      lora_alpha: parent.lora_alpha,
+      model: parent.model,
+      bytes: fromBase64(parent.safetensors).buffer,
+    },
+  };
+}
+
+function bad(problem: string, cause?: unknown): ThumbprintError {
+  return new ThumbprintError('bad-file', `This receipt cannot be read: ${problem}. Export it again.`, {
+    cause,
+  });
+}
