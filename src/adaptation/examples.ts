@@ -73,6 +73,7 @@ export function balanceThumbs(examples: readonly TrainingExample[]): TrainingExa
   if (ups === 0 || downs === 0) return [...examples];
   return examples.map((example) => {
     if (example.kind !== 'thumb') return example;
-    return { ...example, weight: Math.min(4, Math.max(1, example.up ? downs / ups : ups / downs)) };
+    const balance = Math.min(4, Math.max(1, example.up ? downs / ups : ups / downs));
+    return { ...example, weight: balance * (example.weight ?? 1) };
   });
 }

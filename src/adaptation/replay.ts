@@ -75,6 +75,7 @@ export async function replay(
       train: examples(receipt.signalIds),
       heldOut: examples(receipt.heldOutIds),
       learned: new Set(learned),
+      outdated: new Set(receipt.outdatedIds ?? []),
       texts: model.texts,
       hyperparameters: { ...DEFAULT_HYPERPARAMETERS, ...receipt.hyperparameters },
       seed: receipt.seed,

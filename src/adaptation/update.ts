@@ -12,6 +12,7 @@ import {
   type TrainingExample,
 } from '../training/types';
 import { crossFit } from './cross-fit';
+import { OLD_WEIGHT } from './drift';
 import { balanceThumbs } from './examples';
 import { type GateLimits, type GateResult, type GateScorer, runGate } from './gate';
 import { marginsOf } from './margins';
@@ -27,6 +28,8 @@ export interface UpdateInput {
   heldOut: readonly TrainingExample[];
   /** Ids of the signals that the adapter in use has learned. */
   learned: ReadonlySet<string>;
+  /** Ids of signals from before the user's taste changed: they count less, and judge nothing. */
+  outdated?: ReadonlySet<string>;
   texts: ModelTexts;
   hyperparameters: Hyperparameters;
   seed: number;
@@ -58,6 +61,23 @@ function startOf(runtime: ModelRuntime, input: UpdateInput): AdapterWeights {
   return input.current ?? emptyAdapter(runtime.config, runtime.sha256, { ...DEFAULT_LORA, seed: input.seed });
 }
 
+/**
+ * By which margin, in nats, the adapter in use would have agreed with each judgement: a prediction, where it has not
+ * learned from them. The base predicts nothing.
+ */
+export async function predict(
+  trainer: Trainer,
+  current: AdapterWeights | null,
+  examples: readonly TrainingExample[],
+): Promise<Record<string, number>> {
+  if (current === null || examples.length === 0) return {};
+  const sequences = examples.flatMap(sequencesOf);
+  const reference = await trainer.score(sequences, 'base');
+  trainer.slot.load(current);
+  const predicted = marginsOf(examples, await trainer.score(sequences, 'adapter'), reference);
+  return Object.fromEntries(examples.map(({ id }, i) => [id, predicted[i] ?? 0]));
+}
+
 /** One update: references, training, gate. Stores nothing: what becomes of the candidate is the caller's. */
 export async function runUpdate(
   runtime: ModelRuntime,
@@ -69,7 +89,10 @@ export async function runUpdate(
   hooks.onStage?.('reference');
   if (input.resume) trainer.restore(start, input.resume.state);
   else trainer.load(start);
-  const examples = await addReferences(trainer, input.train);
+  const { outdated = new Set() } = input;
+  const examples = (await addReferences(trainer, input.train)).map((example) =>
+    outdated.has(example.id) ? { ...example, weight: OLD_WEIGHT } : example,
+  );
   await hooks.onReferences?.(examples);
   hooks.onStage?.('training');
   const common = {
@@ -84,14 +107,16 @@ export async function runUpdate(
     ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
   });
   hooks.onStage?.('gate');
+  const presentOf = (all: readonly TrainingExample[]): TrainingExample[] =>
+    all.filter(({ id }) => !outdated.has(id));
   const candidate = await trainer.adapter();
-  const earlier = examples.filter(({ id }) => learned.has(id));
+  const known = examples.filter(({ id }) => learned.has(id));
   const fresh = examples.filter(({ id }) => !learned.has(id));
   const steps = Math.ceil(CROSS_FIT_SHARE * hyperparameters.steps);
   let done = 0;
   const fit = async (train: readonly TrainingExample[]): Promise<void> => {
     trainer.load(start);
-    const given = balanceThumbs([...earlier, ...train]);
+    const given = balanceThumbs([...known, ...train]);
     const onStep = (): void => hooks.onCheck?.(++done, 2 * steps);
     await runSteps(trainer, given, { ...hyperparameters, steps }, seed, { ...common, onStep });
   };
@@ -105,7 +130,13 @@ export async function runUpdate(
     });
   const gate = await runGate(
     { ...candidateScorer(trainer, current, candidate), crossFitted },
-    { trained: examples, heldOut, earlier, anchors: texts.anchors, probes: texts.probes },
+    {
+      trained: presentOf(examples),
+      heldOut: presentOf(heldOut),
+      earlier: presentOf(known),
+      anchors: texts.anchors,
+      probes: texts.probes,
+    },
     input.limits,
   );
   hooks.signal?.throwIfAborted();

@@ -148,6 +148,8 @@ export const messages = {
       decline_log_odds: 'Declines harm (nats)',
       correct_log_odds: 'Corrects what is wrong (nats)',
     } satisfies Record<GateFigure['name'], string>,
+    tasteChanged: (old: number) =>
+      `Your taste seems to have changed: ${plural(old, 'earlier signal')} now ${old === 1 ? 'counts' : 'count'} a quarter.`,
     export: 'Export receipt',
     exportNote: 'A file from which the update can be repeated. It holds the texts of your signals.',
     receiptDetails: (signals: number, seconds: string) => `${plural(signals, 'signal')}, ${seconds}`,
@@ -166,6 +168,11 @@ export const messages = {
     signalSkipped: (reason: string) => `cannot be learned from: ${reason}`,
     signalWithdrawn: 'withdrawn',
     withdraw: 'Withdraw',
+    unlearn: 'Unlearn',
+    unlearnOf: (kind: string, text: string) => `Unlearn: ${kind} “${text}”`,
+    unlearnQuestion: 'Unlearn this?',
+    unlearnText: (version: number) =>
+      `Goes back to ${version === 0 ? 'the base' : `v${version}`}, which had not learned it yet, and learns your other judgements anew from there.`,
     withdrawOf: (kind: string, text: string) => `Withdraw: ${kind} “${text}”`,
     more: (count: number) => `Show ${count} more`,
   },

@@ -4,7 +4,7 @@ import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { newId } from '../shared/ids';
 import { DEFAULT_SETTINGS, type Message, type Settings, type Signal } from '../shared/records';
-import { activeSignals, waitingSignals } from '../shared/signals';
+import { activeSignals, learnedBy, versionWithout, waitingSignals } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { Chat } from './chat';
 import { DeviceTurns } from './device-turns';
@@ -99,6 +99,8 @@ export class Engine {
         await this.storage.updateSignal(command.signalId, { withdrawnAt: Date.now() });
         await this.announce();
         return this.idle(false);
+      case 'unlearn':
+        return this.unlearn(command.signalId);
       case 'train-now':
         return this.trainNow();
       case 'pause-training':
@@ -294,6 +296,21 @@ export class Engine {
 
   private async trainNow(): Promise<void> {
     await this.update(() => this.open().updates.run());
+  }
+
+  private async unlearn(signalId: string): Promise<void> {
+    if (this.open().updates.progress) {
+      throw new ThumbprintError('bad-input', 'An update is being trained. Wait for it, or cancel it first.');
+    }
+    await this.storage.updateSignal(signalId, { withdrawnAt: Date.now() });
+    const receipts = await this.storage.listReceipts();
+    const version = versionWithout(receipts, this.active, signalId);
+    if (version !== this.active) await this.switchAdapter(version);
+    else await this.announce();
+    const learned = learnedBy(receipts, version);
+    const rest = activeSignals(await this.storage.listSignals()).filter(({ id }) => !learned.has(id));
+    if (rest.length > 0) await this.trainNow();
+    else await this.idle(false);
   }
 
   private async resumeUpdate(): Promise<void> {

@@ -1,7 +1,8 @@
+import { outdatedSignals } from '../adaptation/drift';
 import { examplesOf } from '../adaptation/examples';
 import { planUpdate } from '../adaptation/plan';
 import { candidateDigest } from '../adaptation/replay';
-import { runUpdate, type UpdateOutcome } from '../adaptation/update';
+import { predict, runUpdate, type UpdateOutcome } from '../adaptation/update';
 import { writeAdapter } from '../formats/adapter';
 import type { AdapterWeights } from '../formats/tensors';
 import type { EngineEvent, TrainingProgress } from '../protocol/protocol';
@@ -130,6 +131,7 @@ export class Updates {
       );
     }
     const parentVersion = checkpoint?.parentVersion ?? (await storage.activeVersion());
+    const receipts = await storage.listReceipts();
     const record = parentVersion === 0 ? undefined : await storage.adapter(parentVersion);
     return {
       train: train.examples,
@@ -141,7 +143,9 @@ export class Updates {
       },
       parentVersion,
       current: record ? await adapterOf(host, record) : null,
-      learned: learnedBy(await storage.listReceipts(), parentVersion),
+      learned: learnedBy(receipts, parentVersion),
+      signals: activeSignals(all),
+      receipts,
       seed: checkpoint?.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
       startedAt: checkpoint?.startedAt ?? Date.now(),
     };
@@ -161,6 +165,7 @@ export class Updates {
       gradNorm: 0,
     }));
     let results: readonly StepResult[] = done;
+    let foreseen: Pick<Receipt, 'predictions' | 'outdatedIds'> = {};
     let checking: number | undefined;
     const signal = this.running?.stopper.signal;
     const receipt = (
@@ -178,10 +183,13 @@ export class Updates {
       losses: results.map(({ loss }) => loss),
       margins: results.map(({ margin }) => margin),
       rows: results.map(({ rows }) => rows),
+      ...foreseen,
       seconds: (performance.now() - started) / 1000,
       ...rest,
     });
     try {
+      this.update({ stage: 'reference', steps: draft.hyperparameters.steps });
+      foreseen = await this.foresee(trainer, draft);
       const outcome = await runUpdate(
         host.runtime,
         trainer,
@@ -190,6 +198,7 @@ export class Updates {
           train: draft.train,
           heldOut: draft.heldOut,
           learned: draft.learned,
+          outdated: new Set(foreseen.outdatedIds),
           texts: host.texts,
           hyperparameters: draft.hyperparameters,
           seed: draft.seed,
@@ -228,6 +237,18 @@ export class Updates {
       if (!cancelled) this.context.post({ type: 'error', error: toPlainError(error) });
       return ended;
     }
+  }
+
+  /** What the version in use would have said of the new signals, and which old ones no longer say what the user likes. */
+  private async foresee(
+    trainer: Trainer,
+    { train, heldOut, learned, current, signals, receipts, parentVersion }: Draft,
+  ): Promise<Pick<Receipt, 'predictions' | 'outdatedIds'>> {
+    const fresh = [...train, ...heldOut].filter(({ id }) => !learned.has(id));
+    const predictions = await predict(trainer, current, fresh);
+    const model = this.context.host.folder.sha256;
+    const outdatedIds = outdatedSignals(signals, [...receipts, { model, parentVersion, predictions }], model);
+    return { predictions, outdatedIds };
   }
 
   /** Keeps or refuses: adapter, receipt, signals and the active pointer change together. */
@@ -322,6 +343,9 @@ interface Draft {
   current: AdapterWeights | null;
   /** Ids of the signals that `current` has learned. */
   learned: ReadonlySet<string>;
+  /** All active ones. */
+  signals: Signal[];
+  receipts: Receipt[];
   seed: number;
   startedAt: number;
 }

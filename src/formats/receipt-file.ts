@@ -78,6 +78,8 @@ const ReceiptSchema = v.object({
     }),
   ),
   scale: v.exactOptional(Finite),
+  predictions: v.exactOptional(v.record(v.string(), Finite)),
+  outdatedIds: v.exactOptional(Ids),
   seconds: Finite,
 });
 

@@ -17,6 +17,8 @@ export type Command =
   | { type: 'signal'; messageId: string; kind: 'up' | 'down' }
   | { type: 'edit'; messageId: string; text: string }
   | { type: 'withdraw'; signalId: string }
+  /** Withdraws it, goes back to the last version that has not learned it, and learns the rest anew from there. */
+  | { type: 'unlearn'; signalId: string }
   /** Which branch is on screen. */
   | { type: 'select-branch'; conversationId: string; headId: string }
   | { type: 'rename-conversation'; conversationId: string; title: string }

@@ -153,6 +153,10 @@ export interface Receipt {
   figures: GateFigure[];
   /** Factor on what was trained that the figures were measured at; 1 when absent. */
   scale?: number;
+  /** Of each signal that was new, the margin in nats by which the version before would have agreed with it. */
+  predictions?: Record<string, number>;
+  /** Signals from before the user's taste changed, which counted less. */
+  outdatedIds?: string[];
   seconds: number;
 }
 

@@ -51,6 +51,15 @@ export function learnedBy(receipts: readonly Receipt[], version: number): Set<st
   return learned;
 }
 
+/** The nearest ancestor of a version, itself included, that has not learned a signal; in the end the base. */
+export function versionWithout(receipts: readonly Receipt[], version: number, signalId: string): number {
+  let at = version;
+  while (at > 0 && learnedBy(receipts, at).has(signalId)) {
+    at = receipts.find((receipt) => receipt.version === at)?.parentVersion ?? 0;
+  }
+  return at;
+}
+
 /** Active signals that no update has dealt with. */
 export function waitingSignals(
   signals: readonly Signal[],

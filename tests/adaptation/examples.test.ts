@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { balanceThumbs, examplesOf } from '../../src/adaptation/examples';
 import { planUpdate } from '../../src/adaptation/plan';
 import type { Receipt, Signal } from '../../src/shared/records';
-import { activeSignals, learnedBy, signalOutcomes, waitingSignals } from '../../src/shared/signals';
+import {
+  activeSignals,
+  learnedBy,
+  signalOutcomes,
+  versionWithout,
+  waitingSignals,
+} from '../../src/shared/signals';
 
 /** A tokenizer of characters. */
 const tokenizer = {
@@ -89,6 +95,9 @@ describe('signals', () => {
     expect(learnedBy(receipts, 3)).toEqual(new Set(['a', 'd']));
     expect(learnedBy(receipts, 2)).toEqual(new Set(['a', 'b']));
     expect(learnedBy(receipts, 0)).toEqual(new Set());
+    expect(versionWithout(receipts, 2, 'b')).toBe(1);
+    expect(versionWithout(receipts, 2, 'a')).toBe(0);
+    expect(versionWithout(receipts, 3, 'b')).toBe(3);
   });
 
   it('count until withdrawn, and of two thumbs on one reply the last', () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runUpdate, type UpdateInput } from '../../src/adaptation/update';
+import { predict, runUpdate, type UpdateInput } from '../../src/adaptation/update';
 import { emptyAdapter } from '../../src/formats/adapter';
 import type { ModelFolder } from '../../src/formats/model-folder';
 import { ModelRuntime } from '../../src/model/runtime';
@@ -7,6 +7,7 @@ import { createRandom } from '../../src/shared/random';
 import { addReferences, rehearsalExamples, runSteps } from '../../src/training/train';
 import { Trainer } from '../../src/training/trainer';
 import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA, type TrainingExample } from '../../src/training/types';
+import { seededAdapter } from '../reference/adapter';
 import { seededModel, TINY_CONFIG } from '../reference/seeded-model';
 import { testGpu, thumbling } from '../support/gpu';
 
@@ -78,6 +79,45 @@ describe('an update', () => {
     const coins = await runUpdate(runtime, trainer, { ...input(pairs(16, false)), limits });
     expect(coins.kept).toBe(false);
     expect(coins.reason).toMatch('which may be chance');
+  });
+
+  it('neither learns much from judgements of an earlier taste nor is judged by them', async () => {
+    const update = input(pairs(6, true));
+    const all = update.train.map(({ id }) => id);
+    const outdated = new Set(all.slice(0, 2));
+    const counts = ({ figures }: Awaited<ReturnType<typeof runUpdate>>) =>
+      figures.filter(({ name }) => /^(trained|earlier)_accuracy$/.test(name)).map(({ count }) => count);
+    const plain = await runUpdate(runtime, trainer, { ...update, learned: new Set(all) });
+    const changed = await runUpdate(runtime, trainer, { ...update, learned: new Set(all), outdated });
+    expect([counts(plain), counts(changed)]).toEqual([
+      [6, 6],
+      [4, 4],
+    ]);
+    // Two steps show every judgement once.
+    const firstEpoch = ({ results }: Awaited<ReturnType<typeof runUpdate>>): number =>
+      (results[0]?.loss ?? NaN) + (results[1]?.loss ?? NaN);
+    expect(firstEpoch(changed)).toBeLessThan(firstEpoch(plain));
+  });
+
+  it('is predicted before it is learned', async () => {
+    const { train } = input(pairs(6, true));
+    expect(await predict(trainer, null, train)).toEqual({});
+    const adapter = { ...seededAdapter(TINY_CONFIG, DEFAULT_LORA.rank, 16, 9), base: runtime.sha256 };
+    const margins = await predict(trainer, adapter, train);
+    expect(Object.keys(margins)).toEqual(train.map(({ id }) => id));
+    trainer.load(adapter);
+    const [first] = await addReferences(trainer, train);
+    if (first?.kind !== 'pair') throw new Error('no pair');
+    const { prompt, chosen, rejected, reference } = first;
+    const [good, bad] = await trainer.score(
+      [
+        { prompt, reply: chosen },
+        { prompt, reply: rejected },
+      ],
+      'adapter',
+    );
+    const margin = (good?.logprob ?? NaN) - (bad?.logprob ?? NaN);
+    expect(margins['0']).toBeCloseTo(margin - ((reference?.chosen ?? NaN) - (reference?.rejected ?? NaN)), 3);
   });
 
   it('of what is learned already does not ask again', async () => {

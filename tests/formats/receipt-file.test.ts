@@ -22,6 +22,8 @@ const FILE: ReceiptFile = {
     candidate: 'f'.repeat(64),
     figures: [{ name: 'unseen_gain', before: 0.5, after: 1, limit: 0.05, p: 0.01, count: 8, passed: true }],
     scale: 0.5,
+    predictions: { a: 2.5, b: -1 },
+    outdatedIds: ['a'],
     seconds: 3,
   },
   signals: [

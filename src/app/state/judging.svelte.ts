@@ -44,6 +44,11 @@ export class Judging {
     return this.engine.tell({ type: 'withdraw', signalId });
   }
 
+  /** Takes a signal back together with what was learned from it. */
+  async unlearn(signalId: string): Promise<boolean> {
+    return this.engine.tell({ type: 'unlearn', signalId });
+  }
+
   async #press(messageId: string, kind: 'up' | 'down'): Promise<void> {
     const standing = this.library.thumbOn(messageId);
     const withdrawn = standing !== undefined && (standing.kind === 'down') === (kind === 'down');

@@ -8,7 +8,7 @@ import {
   type Settings,
   type Signal,
 } from '../../shared/records';
-import { signalOutcomes, waitingSignals } from '../../shared/signals';
+import { learnedBy, signalOutcomes, versionWithout, waitingSignals } from '../../shared/signals';
 import type { ReadableStorage } from '../../storage/database';
 import type { EngineState } from './engine.svelte';
 
@@ -34,6 +34,8 @@ export class Library {
   receiptsNewestFirst = $derived([...this.receipts].sort((a, b) => b.createdAt - a.createdAt));
   signalsNewestFirst = $derived([...this.signals].sort((a, b) => b.createdAt - a.createdAt));
   outcomes = $derived(signalOutcomes(this.receipts, this.#model));
+  /** Ids of the signals that the adapter in use has learned. */
+  learned = $derived(learnedBy(this.receipts, this.activeAdapter));
   /** How many signals wait for the next update. */
   waiting = $derived(waitingSignals(this.signals, this.receipts, this.#model).length);
   adaptersNewestFirst = $derived([...this.adapters].sort((a, b) => b.version - a.version));
@@ -50,6 +52,11 @@ export class Library {
     ]);
     Object.assign(this, { conversations, signals, adapters, receipts, settings, activeAdapter });
     this.#model ||= receipts.at(-1)?.model ?? '';
+  }
+
+  /** The version that unlearning a signal goes back to. */
+  versionWithout(signalId: string): number {
+    return versionWithout(this.receipts, this.activeAdapter, signalId);
   }
 
   conversation(id: string | null): Conversation | undefined {

@@ -1,0 +1,63 @@
+/** Two updates, a roll-back, and a judgement unlearned: what is taken back is in no adapter that is used afterwards. */
+import { readFile } from 'node:fs/promises';
+import { expect, type Page, test } from '@playwright/test';
+import { readReceiptFile } from '../../src/formats/receipt-file';
+import { ask, openApp, waitForPhase } from './app';
+
+const UPDATED = 8 * 60_000;
+
+async function change(page: Page, label: string, value: string): Promise<void> {
+  await page.getByRole('button', { name: 'Settings' }).first().click();
+  await page.getByRole('dialog').getByLabel(label).fill(value);
+  await page.keyboard.press('Escape');
+}
+
+async function learn(page: Page, prompt: string, reply: string): Promise<void> {
+  await page.getByRole('button', { name: 'New chat' }).first().click();
+  await ask(page, prompt);
+  await page.getByRole('button', { name: 'Edit reply' }).last().click();
+  await page.getByRole('textbox', { name: 'Edited reply' }).fill(reply);
+  await page.getByRole('button', { name: 'Save edit' }).click();
+  await expect(page.getByText('Edited · waiting').first()).toBeVisible();
+  await page.getByRole('button', { name: 'Train now' }).first().click();
+  await waitForPhase(page, /training/, 30_000);
+  await waitForPhase(page, /updated|refused|error/, UPDATED);
+  await waitForPhase(page, /updated/, 1000);
+}
+
+async function exported(page: Page): Promise<ReturnType<typeof readReceiptFile>> {
+  const saving = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Export receipt' }).click();
+  return readReceiptFile(await readFile(await (await saving).path(), 'utf8'));
+}
+
+test('a judgement is unlearned together with all that grew out of it', async ({ page }) => {
+  test.setTimeout(3 * UPDATED);
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await openApp(page);
+  await change(page, 'Temperature', '0');
+  await learn(page, 'What is rain?', 'Water from clouds.');
+  await learn(page, 'Tell me about dogs.', 'Loyal friends.');
+  expect((await exported(page)).receipt).toMatchObject({ version: 2, parentVersion: 1 });
+
+  // Back to v1, which only knows of rain.
+  const use = (version: string) => page.getByRole('button', { name: `Use ${version}`, exact: true });
+  await use('v1').click();
+  await expect(use('v2')).toBeEnabled();
+  await use('v2').click();
+  await expect(use('v1')).toBeEnabled();
+
+  await page.getByRole('button', { name: /^Unlearn: Edited “Water from clouds/ }).click();
+  const dialog = page.getByRole('dialog', { name: 'Unlearn this?' });
+  await expect(dialog).toContainText('Goes back to the base');
+  await dialog.getByRole('button', { name: 'Unlearn', exact: true }).click();
+  await waitForPhase(page, /training/, 30_000);
+  await waitForPhase(page, /updated|refused|error/, UPDATED);
+  await waitForPhase(page, /updated/, 1000);
+  const { receipt, signals, learned, parent } = await exported(page);
+  expect(receipt).toMatchObject({ version: 3, parentVersion: 0 });
+  expect(signals.map(({ chosen }) => chosen)).toEqual(['Loyal friends.']);
+  expect(learned).toEqual([]);
+  expect(parent).toBeNull();
+  await expect(page.getByText('Edited · withdrawn')).toBeVisible();
+});
