@@ -1,6 +1,8 @@
-/** Hands the user a file of text. */
-export function download({ name, text }: { name: string; text: string }): void {
-  const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
+import type { ExportedFile } from '../protocol/protocol';
+
+/** Hands the user a file. */
+export function download({ name, content }: ExportedFile): void {
+  const url = URL.createObjectURL(new Blob([content]));
   const link = document.createElement('a');
   link.href = url;
   link.download = name;

@@ -129,6 +129,7 @@ export const messages = {
       refused: 'Refused',
       cancelled: 'Cancelled',
       failed: 'Failed',
+      imported: 'Imported',
     } satisfies Record<Receipt['decision'], string>,
     keptAs: (version: number) => `Kept as v${version}`,
     figure: 'Measured',
@@ -186,6 +187,10 @@ export const messages = {
     from: (parent: number) => (parent === 0 ? 'from base' : `from v${parent}`),
     signals: (count: number) => plural(count, 'signal'),
     heldOut: (percent: string) => `${percent} held-out`,
+    export: 'Export as PEFT',
+    exportOf: (name: string) => `Export ${name} as PEFT`,
+    import: 'Import adapter…',
+    importNote: 'adapter_model.safetensors, and adapter_config.json if it is not from here',
   },
   settings: {
     title: 'Settings',

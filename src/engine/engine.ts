@@ -8,7 +8,7 @@ import { activeSignals, learnedBy, versionWithout, waitingSignals } from '../sha
 import type { Storage } from '../storage/database';
 import { Chat } from './chat';
 import { DeviceTurns } from './device-turns';
-import { exportReceipt } from './export';
+import { exportAdapter, exportReceipt, importAdapter } from './exchange';
 import { adapterOf, describe, type ModelHost, openModel } from './model-host';
 import { type UpdateEnd, Updates } from './updates';
 
@@ -112,6 +112,10 @@ export class Engine {
         return undefined;
       case 'export-receipt':
         return exportReceipt(this.storage, command.receiptId);
+      case 'export-adapter':
+        return exportAdapter(this.storage, this.open().host, command.version);
+      case 'import-adapter':
+        return this.importAdapter(command.files);
       case 'use-adapter':
         return this.switchAdapter(command.version);
       case 'settings':
@@ -212,6 +216,17 @@ export class Engine {
     this.lastEnd = null;
     await this.announce();
     await this.idle(false);
+  }
+
+  private async importAdapter(files: Parameters<typeof importAdapter>[2]): Promise<{ version: number }> {
+    const { host, updates } = this.open();
+    if (updates.progress) {
+      throw new ThumbprintError('bad-input', 'An update is being trained. Wait for it, or cancel it first.');
+    }
+    const receipt = await importAdapter(this.storage, host, files);
+    this.post({ type: 'receipt', receipt });
+    await this.switchAdapter(receipt.version ?? 0);
+    return { version: receipt.version ?? 0 };
   }
 
   private async judge(messageId: string, kind: 'up' | 'down'): Promise<{ signalId: string }> {

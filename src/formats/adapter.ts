@@ -7,6 +7,9 @@ import type { AdapterWeights, LoraTensor } from './tensors';
 
 const PREFIX = 'base_model.model.';
 
+/** Where a safetensors file of ours carries its adapter_config.json. */
+const CONFIG_KEY = 'adapter_config';
+
 const AdapterConfig = v.object({
   peft_type: v.string(),
   r: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),
@@ -92,22 +95,72 @@ export function writeAdapter(adapter: AdapterWeights, config: ModelConfig, baseN
   const target_modules = linearShapes(config)
     .flatMap((shape) => shape.parts.map((part) => part.name))
     .filter((name) => paths.some((path) => path.endsWith(`.${name}`)));
-  return {
-    safetensors: writeSafetensors(tensors),
-    adapterConfig: {
-      peft_type: 'LORA',
-      task_type: 'CAUSAL_LM',
-      base_model_name_or_path: baseName,
-      r: adapter.rank,
-      lora_alpha: adapter.lora_alpha,
-      lora_dropout: 0,
-      bias: 'none',
-      fan_in_fan_out: false,
-      inference_mode: true,
-      target_modules,
-      thumbprint_base_sha256: adapter.base,
-    },
+  const adapterConfig = {
+    peft_type: 'LORA',
+    task_type: 'CAUSAL_LM',
+    base_model_name_or_path: baseName,
+    r: adapter.rank,
+    lora_alpha: adapter.lora_alpha,
+    lora_dropout: 0,
+    bias: 'none',
+    fan_in_fan_out: false,
+    inference_mode: true,
+    target_modules,
+    thumbprint_base_sha256: adapter.base,
   };
+  // In the weights too, so that this file alone is enough to come back here.
+  return {
+    safetensors: writeSafetensors(tensors, { [CONFIG_KEY]: JSON.stringify(adapterConfig) }),
+    adapterConfig,
+  };
+}
+
+/**
+ * The config that a safetensors file of ours carries.
+ * @throws ThumbprintError `bad-file` when it carries none, or the file cannot be parsed.
+ */
+export function configWithin(safetensors: Uint8Array<ArrayBuffer>): unknown {
+  const text = readSafetensors(safetensors, 'adapter_model.safetensors').metadata[CONFIG_KEY];
+  if (text === undefined) {
+    throw new ThumbprintError('bad-file', 'This adapter needs its adapter_config.json: choose both files.');
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ThumbprintError('bad-file', 'The config within the adapter is not JSON.', { cause });
+  }
+}
+
+/**
+ * The same adapter as one of another rank and alpha, by which it can be trained on: more ranks that do nothing yet, and
+ * B scaled so that α/r·B·A stays what it was.
+ * @throws ThumbprintError `mismatch` when it has more ranks than that.
+ */
+export function withRank(
+  adapter: AdapterWeights,
+  { rank, lora_alpha }: { rank: number; lora_alpha: number },
+): AdapterWeights {
+  if (adapter.rank > rank) {
+    throw new ThumbprintError(
+      'mismatch',
+      `The adapter has rank ${adapter.rank}; adapters of up to rank ${rank} can be used here.`,
+    );
+  }
+  const factor = adapter.lora_alpha / adapter.rank / (lora_alpha / rank);
+  const tensors = new Map<string, LoraTensor>();
+  for (const [path, tensor] of adapter.tensors) {
+    const width = tensor.a.length / adapter.rank;
+    const out = tensor.b.length / adapter.rank;
+    const [a, b] = [new Float32Array(rank * width), new Float32Array(out * rank)];
+    a.set(tensor.a);
+    for (let row = 0; row < out; row++) {
+      for (let i = 0; i < adapter.rank; i++) {
+        b[row * rank + i] = factor * (tensor.b[row * adapter.rank + i] ?? 0);
+      }
+    }
+    tensors.set(path, { a, b });
+  }
+  return { rank, lora_alpha, base: adapter.base, tensors };
 }
 
 /**

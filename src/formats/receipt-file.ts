@@ -41,7 +41,7 @@ const SignalSchema = v.object({
 const ReceiptSchema = v.object({
   id: v.string(),
   createdAt: Finite,
-  decision: v.picklist(['kept', 'refused', 'cancelled', 'failed']),
+  decision: v.picklist(['kept', 'refused', 'cancelled', 'failed', 'imported']),
   reason: v.string(),
   model: v.string(),
   parentVersion: Count,

@@ -17,6 +17,8 @@ const MAX_HEADER = 64 * 2 ** 20;
 
 /** An opened file: tensors are decoded when asked for. */
 export interface SafeTensors {
+  /** What the writer said of the file. */
+  metadata: Record<string, string>;
   names: string[];
   shapeOf(name: string): number[] | undefined;
   /** Decoded to f32. @throws ThumbprintError `bad-file` when there is no such tensor. */
@@ -39,10 +41,11 @@ export function readSafetensors(bytes: Uint8Array<ArrayBuffer>, file = 'The file
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const headerSize = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
   if (headerSize > Math.min(MAX_HEADER, bytes.byteLength - 8)) throw bad(file, 'its header is cut off');
-  const entries = parseHeader(bytes.subarray(8, 8 + headerSize), file);
+  const { entries, metadata } = parseHeader(bytes.subarray(8, 8 + headerSize), file);
   const data = bytes.subarray(8 + headerSize);
   checkExtents(entries, data.byteLength, file);
   return {
+    metadata,
     names: [...entries.keys()],
     shapeOf: (name) => entries.get(name)?.shape,
     read: (name) => {
@@ -58,6 +61,7 @@ export function readSafetensors(bytes: Uint8Array<ArrayBuffer>, file = 'The file
 export function joinSafetensors(files: readonly SafeTensors[]): SafeTensors {
   const owners = new Map(files.flatMap((file) => file.names.map((name) => [name, file])));
   return {
+    metadata: Object.assign({}, ...files.map(({ metadata }) => metadata)) as Record<string, string>,
     names: [...owners.keys()],
     shapeOf: (name) => owners.get(name)?.shapeOf(name),
     read: (name) => {
@@ -70,7 +74,12 @@ export function joinSafetensors(files: readonly SafeTensors[]): SafeTensors {
 
 type Entries = Map<string, v.InferOutput<typeof Entry>>;
 
-function parseHeader(bytes: Uint8Array, file: string): Entries {
+const Metadata = v.record(v.string(), v.string());
+
+function parseHeader(
+  bytes: Uint8Array,
+  file: string,
+): { entries: Entries; metadata: Record<string, string> } {
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -81,13 +90,19 @@ function parseHeader(bytes: Uint8Array, file: string): Entries {
     throw bad(file, 'its header is not an object');
   }
   const entries: Entries = new Map();
+  let metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(json)) {
-    if (name === '__metadata__') continue;
+    if (name === '__metadata__') {
+      const parsed = v.safeParse(Metadata, value);
+      if (!parsed.success) throw bad(file, `its metadata: ${parsed.issues[0].message}`);
+      metadata = parsed.output;
+      continue;
+    }
     const parsed = v.safeParse(Entry, value);
     if (!parsed.success) throw bad(file, `tensor ${name}: ${parsed.issues[0].message}`);
     entries.set(name, parsed.output);
   }
-  return entries;
+  return { entries, metadata };
 }
 
 function checkExtents(entries: Entries, size: number, file: string): void {

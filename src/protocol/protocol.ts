@@ -29,6 +29,10 @@ export type Command =
   | { type: 'cancel-training' }
   /** An update as a file from which it can be repeated. */
   | { type: 'export-receipt'; receiptId: string }
+  /** The two files of a PEFT adapter. */
+  | { type: 'export-adapter'; version: number }
+  /** A new version from the files of a PEFT adapter, and its use. */
+  | { type: 'import-adapter'; files: { name: string; bytes: Uint8Array<ArrayBuffer> }[] }
   /** Roll back or forward; 0 is the base. */
   | { type: 'use-adapter'; version: number }
   | { type: 'settings'; settings: Partial<Settings> }
@@ -44,12 +48,14 @@ export interface Answers {
   signal: { signalId: string };
   edit: { signalId: string };
   'export-receipt': ExportedFile;
+  'export-adapter': ExportedFile[];
+  'import-adapter': { version: number };
 }
 
 /** A file for the user to keep. */
 export interface ExportedFile {
   name: string;
-  text: string;
+  content: string | ArrayBuffer;
 }
 
 export type AnswerOf<T extends Command['type']> = T extends keyof Answers ? Answers[T] : undefined;

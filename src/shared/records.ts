@@ -128,7 +128,7 @@ export interface SkippedSignal {
 export interface Receipt {
   id: string;
   createdAt: number;
-  decision: 'kept' | 'refused' | 'cancelled' | 'failed';
+  decision: 'kept' | 'refused' | 'cancelled' | 'failed' | 'imported';
   /** One sentence for people. */
   reason: string;
   model: string;

@@ -1,6 +1,6 @@
 /** Two updates, a roll-back, and a judgement unlearned: what is taken back is in no adapter that is used afterwards. */
 import { readFile } from 'node:fs/promises';
-import { expect, type Page, test } from '@playwright/test';
+import { type Download, expect, type Page, test } from '@playwright/test';
 import { readReceiptFile } from '../../src/formats/receipt-file';
 import { ask, openApp, waitForPhase } from './app';
 
@@ -60,4 +60,21 @@ test('a judgement is unlearned together with all that grew out of it', async ({ 
   expect(learned).toEqual([]);
   expect(parent).toBeNull();
   await expect(page.getByText('Edited · withdrawn')).toBeVisible();
+
+  // What was learned moves to another device, or back here: the weights alone are enough.
+  const downloads: Download[] = [];
+  page.on('download', (download) => downloads.push(download));
+  await page.getByRole('button', { name: 'Export v3 as PEFT' }).click();
+  await expect
+    .poll(() => downloads.map((download) => download.suggestedFilename()).toSorted())
+    .toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+  const weights = downloads.find((download) => download.suggestedFilename().endsWith('.safetensors'));
+  const bytes = await readFile((await weights?.path()) ?? '');
+  const choose = (name: string, buffer: Buffer) =>
+    page.locator('input[type=file]').setInputFiles({ name, buffer, mimeType: 'application/octet-stream' });
+  await choose('mine.safetensors', bytes);
+  await expect(use('v3')).toBeEnabled();
+  await expect(page.getByText('Imported from mine.safetensors')).toBeVisible();
+  await choose('broken.safetensors', bytes.subarray(0, 1000));
+  await expect(page.getByText('its header is cut off')).toBeVisible();
 });

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
+  configWithin,
   emptyAdapter,
   projections,
   readAdapter,
   scaleAdapter,
+  withRank,
   writeAdapter,
 } from '../../src/formats/adapter';
 import { readSafetensors, writeSafetensors } from '../../src/formats/safetensors';
@@ -47,6 +49,36 @@ describe('a PEFT adapter', () => {
       adapter.tensors.get('model.layers.0.self_attn.q_proj'),
     );
     expect(partial.tensors.get('model.layers.1.mlp.down_proj')?.b.every((value) => value === 0)).toBe(true);
+  });
+
+  it('carries its config within its weights', () => {
+    const { safetensors, adapterConfig } = writeAdapter(adapter, TINY_CONFIG, 'tiny');
+    expect(configWithin(safetensors)).toEqual(adapterConfig);
+    const file = readSafetensors(safetensors);
+    const plain = writeSafetensors(new Map(file.names.map((name) => [name, file.read(name)])));
+    expect(() => configWithin(plain)).toThrow('choose both files');
+    expect(() => configWithin(writeSafetensors(new Map(), { adapter_config: '{' }))).toThrow('not JSON');
+  });
+
+  it('computes the same with more ranks and another alpha', () => {
+    const wide = withRank(adapter, { rank: 8, lora_alpha: 4 });
+    const product = ({ tensors, rank, lora_alpha }: typeof adapter, row: number, column: number): number => {
+      const { a, b } = tensors.get('model.layers.1.mlp.gate_proj') ?? { a: [], b: [] };
+      const width = a.length / rank;
+      let sum = 0;
+      for (let i = 0; i < rank; i++) sum += (b[row * rank + i] ?? NaN) * (a[i * width + column] ?? NaN);
+      return (lora_alpha / rank) * sum;
+    };
+    expect(wide).toMatchObject({ rank: 8, lora_alpha: 4, base: BASE });
+    for (const [row, column] of [
+      [0, 0],
+      [5, 17],
+      [95, 63],
+    ] as const) {
+      expect(product(wide, row, column)).toBeCloseTo(product(adapter, row, column), 6);
+      expect(product(wide, row, column)).not.toBe(0);
+    }
+    expect(() => withRank(adapter, { rank: 2, lora_alpha: 4 })).toThrow('up to rank 2');
   });
 
   it('lists everything that does not fit at once', () => {

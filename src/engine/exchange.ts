@@ -1,0 +1,123 @@
+import { configWithin, readAdapter, withRank, writeAdapter } from '../formats/adapter';
+import { writeReceiptFile } from '../formats/receipt-file';
+import type { ExportedFile } from '../protocol/protocol';
+import { ThumbprintError } from '../shared/errors';
+import { newId } from '../shared/ids';
+import type { Receipt } from '../shared/records';
+import { sha256 } from '../shared/sha256';
+import { learnedBy } from '../shared/signals';
+import type { Storage } from '../storage/database';
+import { DEFAULT_LORA } from '../training/types';
+import { adapterOf, type ModelHost } from './model-host';
+
+/** An update as a file from which it can be repeated. @throws ThumbprintError `bad-input` when there is none such. */
+export async function exportReceipt(storage: Storage, receiptId: string): Promise<ExportedFile> {
+  const receipts = await storage.listReceipts();
+  const receipt = receipts.find(({ id }) => id === receiptId);
+  if (!receipt) throw new ThumbprintError('bad-input', 'This update is no longer stored.');
+  const wanted = new Set([...receipt.signalIds, ...receipt.heldOutIds]);
+  const signals = (await storage.listSignals()).filter(({ id }) => wanted.has(id));
+  const { parentVersion } = receipt;
+  const parent = parentVersion === 0 ? null : await storage.adapter(parentVersion);
+  if (parent === undefined) {
+    throw new ThumbprintError(
+      'bad-input',
+      `This update began with v${parentVersion}, which is no longer stored: it cannot be repeated.`,
+    );
+  }
+  const learned = [...learnedBy(receipts, parentVersion)];
+  const day = new Date(receipt.createdAt).toISOString().slice(0, 10);
+  const version = receipt.version === undefined ? receipt.decision : `v${receipt.version}`;
+  return {
+    name: `thumbprint-receipt-${day}-${version}.json`,
+    content: writeReceiptFile({ receipt, signals, learned, parent }),
+  };
+}
+
+/** A stored adapter as PEFT's two files. @throws ThumbprintError `bad-input` when there is none such. */
+export async function exportAdapter(
+  storage: Storage,
+  host: ModelHost,
+  version: number,
+): Promise<ExportedFile[]> {
+  const record = await storage.adapter(version);
+  if (!record) throw new ThumbprintError('bad-input', `There is no adapter v${version}.`);
+  const { folder } = host;
+  const { safetensors, adapterConfig } = writeAdapter(
+    await adapterOf(host, record),
+    folder.config,
+    folder.name,
+  );
+  return [
+    { name: 'adapter_model.safetensors', content: safetensors.buffer },
+    { name: 'adapter_config.json', content: `${JSON.stringify(adapterConfig, null, 1)}\n` },
+  ];
+}
+
+/**
+ * Stores an adapter from outside as a new version, in use at once.
+ * @param files the weights, and the config unless the weights carry it.
+ * @throws ThumbprintError `bad-file` or `mismatch` that lists everything that does not fit.
+ */
+export async function importAdapter(
+  storage: Storage,
+  host: ModelHost,
+  files: readonly { name: string; bytes: Uint8Array<ArrayBuffer> }[],
+): Promise<Receipt> {
+  const weights = files.find(({ name }) => name.endsWith('.safetensors'));
+  if (!weights) {
+    throw new ThumbprintError('bad-file', 'An adapter is a .safetensors file, with its adapter_config.json.');
+  }
+  const { folder } = host;
+  const given = readAdapter(weights.bytes, configOf(files, weights.bytes), folder.config, folder.sha256);
+  const adapter = withRank(given, DEFAULT_LORA);
+  const { safetensors } = writeAdapter(adapter, folder.config, folder.name);
+  const version = await storage.nextVersion();
+  const digest = await sha256(safetensors);
+  const receipt: Receipt = {
+    id: newId(),
+    createdAt: Date.now(),
+    decision: 'imported',
+    reason: `Imported from ${weights.name}. What it learned and forgot was not measured here.`,
+    model: folder.sha256,
+    parentVersion: 0,
+    version,
+    signalIds: [],
+    heldOutIds: [],
+    skipped: [],
+    seed: 0,
+    hyperparameters: { ...DEFAULT_LORA },
+    losses: [],
+    margins: [],
+    candidate: digest,
+    figures: [],
+    seconds: 0,
+  };
+  await storage.commitAdapter({
+    record: {
+      version,
+      parentVersion: 0,
+      createdAt: receipt.createdAt,
+      model: folder.sha256,
+      ...DEFAULT_LORA,
+      bytes: safetensors.buffer,
+      sha256: digest,
+      receiptId: receipt.id,
+    },
+    receipt,
+  });
+  return receipt;
+}
+
+function configOf(
+  files: readonly { name: string; bytes: Uint8Array }[],
+  weights: Uint8Array<ArrayBuffer>,
+): unknown {
+  const config = files.find(({ name }) => name.endsWith('.json'));
+  if (!config) return configWithin(weights);
+  try {
+    return JSON.parse(new TextDecoder().decode(config.bytes));
+  } catch (cause) {
+    throw new ThumbprintError('bad-file', `${config.name} is not JSON.`, { cause });
+  }
+}
