@@ -3,7 +3,7 @@
     python3 models/recipe/make.py --corpora FOLDER [--size small] [--tokens 60e6] [--out models/thumbling] [--smoke]
 
 Each step is a script of its own that can be run alone; a training that was cut off goes on where it was. --smoke takes a
-little of everything and a tiny model, to see that all of it works: two minutes.
+little of everything and a tiny model, to see that all of it works: two minutes. Options of train.py are passed on to it.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main():
     parser.add_argument('--build', default=os.path.join(HERE, 'build'))
     parser.add_argument('--out', default=os.path.join(ROOT, 'models', 'thumbling'))
     parser.add_argument('--smoke', action='store_true')
-    options = parser.parse_args()
+    options, more = parser.parse_known_args()
     build, out = os.path.abspath(options.build), os.path.abspath(options.out)
     size, tokens, vocabulary, smoke = options.size, options.tokens, options.vocabulary, []
     if options.smoke:
@@ -51,7 +51,7 @@ def main():
     if not os.path.exists(os.path.join(build, 'checkpoint.pt')):
         script('data.py', '--out', build, *corpora, *smoke)
         script('tokenizer.py', '--build', build, '--vocabulary', vocabulary)
-    script('train.py', '--build', build, '--size', size, '--tokens', tokens)
+    script('train.py', '--build', build, '--size', size, '--tokens', tokens, *more)
     cli('quantize', '--in', os.path.join(build, 'model'), '--out', out, '--name', 'Thumbling')
     script('texts.py', os.path.join(HERE, 'data', 'thumbling_dialogues.jsonl.gz'), out)
     script('evaluate.py', '--model', out, '--held', os.path.join(build, 'held.jsonl'))

@@ -136,6 +136,7 @@ export async function runUpdate(
       earlier: presentOf(known),
       anchors: texts.anchors,
       probes: texts.probes,
+      beta: hyperparameters.beta,
     },
     input.limits,
   );

@@ -143,12 +143,16 @@ export const messages = {
       held_out_margin: 'Held-out margin',
       trained_accuracy: 'Accuracy, as trained',
       trained_margin: 'Margin, as trained',
+      held_out_brier: 'Brier score, held-out',
+      trained_brier: 'Brier score, as trained',
       earlier_accuracy: 'Earlier judgements',
       anchor_bits_per_token: 'Forgetting (bits a token)',
       entropy_ratio: 'Doubt, beside the base',
       decline_log_odds: 'Declines harm (nats)',
       correct_log_odds: 'Corrects what is wrong (nats)',
     } satisfies Record<GateFigure['name'], string>,
+    foresaw: (right: number, count: number) =>
+      `Before it learned, it foresaw ${right} of ${plural(count, 'new judgement')}.`,
     tasteChanged: (old: number) =>
       `Your taste seems to have changed: ${plural(old, 'earlier signal')} now ${old === 1 ? 'counts' : 'count'} a quarter.`,
     export: 'Export receipt',

@@ -63,6 +63,8 @@ const ReceiptSchema = v.object({
         'held_out_margin',
         'trained_accuracy',
         'trained_margin',
+        'held_out_brier',
+        'trained_brier',
         'earlier_accuracy',
         'anchor_bits_per_token',
         'entropy_ratio',

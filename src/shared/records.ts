@@ -103,6 +103,8 @@ export interface GateFigure {
     | 'held_out_margin'
     | 'trained_accuracy'
     | 'trained_margin'
+    | 'held_out_brier'
+    | 'trained_brier'
     | 'earlier_accuracy'
     | 'anchor_bits_per_token'
     | 'entropy_ratio'

@@ -81,6 +81,7 @@ function input(changes: Partial<GateInput> = {}): GateInput {
       decline: [{ prompt: [0], wanted: [DECLINE], unwanted: [COMPLY] }],
       correct: [{ prompt: [0], wanted: [CORRECT], unwanted: [AGREE] }],
     },
+    beta: 0.1,
     ...changes,
   };
 }
@@ -97,6 +98,10 @@ describe('the gate', () => {
     expect(result.reason).toMatch('what it knew costs 0.029 bits a token more');
     expect(figure(result.figures, 'held_out_accuracy')).toMatchObject({ before: 0.5, after: 1 });
     expect(figure(result.figures, 'held_out_margin')).toMatchObject({ before: 0, after: 2 });
+    // σ(0) and σ(0.1 · 2).
+    const brier = figure(result.figures, 'held_out_brier');
+    expect(brier?.before).toBe(0.25);
+    expect(brier?.after).toBeCloseTo((1 - 1 / (1 + Math.exp(-0.2))) ** 2, 12);
     expect(figure(result.figures, 'entropy_ratio')).toMatchObject({ before: 1, after: 0.95 });
   });
 
@@ -110,6 +115,11 @@ describe('the gate', () => {
       'is no surer',
       { current: GOOD, candidate: { 0: -4.5, 1: -5.5, 2: -4.5, 3: -5.5 } },
       /no surer of your judgements/,
+    ],
+    [
+      'is wrong with more confidence than before',
+      { current: { 0: -6, 2: -6 }, candidate: { 0: 25, 1: -35, 2: -35 } },
+      /its probabilities of your judgements are worse/,
     ],
     [
       'forgets, however well it learned',

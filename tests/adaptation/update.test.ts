@@ -59,7 +59,15 @@ const gainOf = ({ figures }: Awaited<ReturnType<typeof runUpdate>>) =>
 
 describe('an update', () => {
   it('asks of judgements that training has not seen, and answers what all of them trained', async () => {
-    const limits = { forgetting: 9, earlier: 1, entropy: 0, decline: 99, correct: 99, chance: 0.05 };
+    const limits = {
+      forgetting: 9,
+      earlier: 1,
+      brier: 1,
+      entropy: 0,
+      decline: 99,
+      correct: 99,
+      chance: 0.05,
+    };
     const update = { ...input(pairs(16, true)), limits };
     const checked: [number, number][] = [];
     const outcome = await runUpdate(runtime, trainer, update, {

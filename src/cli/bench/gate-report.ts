@@ -27,6 +27,8 @@ const FIGURES = [
   'held_out_margin',
   'trained_accuracy',
   'trained_margin',
+  'held_out_brier',
+  'trained_brier',
   'earlier_accuracy',
   'anchor_bits_per_token',
   'entropy_ratio',
