@@ -1,4 +1,4 @@
-/** Two updates, a roll-back, and a judgement unlearned: what is taken back is in no adapter that is used afterwards. */
+/** An update, a roll-back, and its judgement unlearned: what is taken back is in no adapter that is used afterwards. */
 import { readFile } from 'node:fs/promises';
 import { type Download, expect, type Page, test } from '@playwright/test';
 import { readReceiptFile } from '../../src/formats/receipt-file';
@@ -12,14 +12,16 @@ async function change(page: Page, label: string, value: string): Promise<void> {
   await page.keyboard.press('Escape');
 }
 
-async function learn(page: Page, prompt: string, reply: string): Promise<void> {
+async function edit(page: Page, prompt: string, reply: string): Promise<void> {
   await page.getByRole('button', { name: 'New chat' }).first().click();
   await ask(page, prompt);
   await page.getByRole('button', { name: 'Edit reply' }).last().click();
   await page.getByRole('textbox', { name: 'Edited reply' }).fill(reply);
   await page.getByRole('button', { name: 'Save edit' }).click();
   await expect(page.getByText('Edited · waiting').first()).toBeVisible();
-  await page.getByRole('button', { name: 'Train now' }).first().click();
+}
+
+async function expectUpdate(page: Page): Promise<void> {
   await waitForPhase(page, /training/, 30_000);
   await waitForPhase(page, /updated|refused|error/, UPDATED);
   await waitForPhase(page, /updated/, 1000);
@@ -31,31 +33,29 @@ async function exported(page: Page): Promise<ReturnType<typeof readReceiptFile>>
   return readReceiptFile(await readFile(await (await saving).path(), 'utf8'));
 }
 
-test('a judgement is unlearned together with all that grew out of it', async ({ page }) => {
-  test.setTimeout(3 * UPDATED);
+test('a judgement is unlearned together with the version that learned it', async ({ page }) => {
+  test.setTimeout(2 * UPDATED);
   await page.setViewportSize({ width: 1280, height: 900 });
   await openApp(page);
   await change(page, 'Temperature', '0');
-  await learn(page, 'What is rain?', 'Water from clouds.');
-  await learn(page, 'Tell me about dogs.', 'Loyal friends.');
-  expect((await exported(page)).receipt).toMatchObject({ version: 2, parentVersion: 1 });
+  await edit(page, 'What is rain?', 'Water from clouds.');
+  await page.getByRole('button', { name: 'Train now' }).first().click();
+  await expectUpdate(page);
+  await edit(page, 'Tell me about dogs.', 'Loyal friends.');
 
-  // Back to v1, which only knows of rain.
+  // Back to the base, which knows of nothing, and forward again.
   const use = (version: string) => page.getByRole('button', { name: `Use ${version}`, exact: true });
+  await use('Base').click();
   await use('v1').click();
-  await expect(use('v2')).toBeEnabled();
-  await use('v2').click();
-  await expect(use('v1')).toBeEnabled();
+  await expect(use('Base')).toBeEnabled();
 
   await page.getByRole('button', { name: /^Unlearn: Edited “Water from clouds/ }).click();
   const dialog = page.getByRole('dialog', { name: 'Unlearn this?' });
   await expect(dialog).toContainText('Goes back to the base');
   await dialog.getByRole('button', { name: 'Unlearn', exact: true }).click();
-  await waitForPhase(page, /training/, 30_000);
-  await waitForPhase(page, /updated|refused|error/, UPDATED);
-  await waitForPhase(page, /updated/, 1000);
+  await expectUpdate(page);
   const { receipt, signals, learned, parent } = await exported(page);
-  expect(receipt).toMatchObject({ version: 3, parentVersion: 0 });
+  expect(receipt).toMatchObject({ version: 2, parentVersion: 0 });
   expect(signals.map(({ chosen }) => chosen)).toEqual(['Loyal friends.']);
   expect(learned).toEqual([]);
   expect(parent).toBeNull();
@@ -64,7 +64,7 @@ test('a judgement is unlearned together with all that grew out of it', async ({ 
   // What was learned moves to another device, or back here: the weights alone are enough.
   const downloads: Download[] = [];
   page.on('download', (download) => downloads.push(download));
-  await page.getByRole('button', { name: 'Export v3 as PEFT' }).click();
+  await page.getByRole('button', { name: 'Export v2 as PEFT' }).click();
   await expect
     .poll(() => downloads.map((download) => download.suggestedFilename()).toSorted())
     .toEqual(['adapter_config.json', 'adapter_model.safetensors']);
@@ -73,7 +73,7 @@ test('a judgement is unlearned together with all that grew out of it', async ({ 
   const choose = (name: string, buffer: Buffer) =>
     page.locator('input[type=file]').setInputFiles({ name, buffer, mimeType: 'application/octet-stream' });
   await choose('mine.safetensors', bytes);
-  await expect(use('v3')).toBeEnabled();
+  await expect(use('v2')).toBeEnabled();
   await expect(page.getByText('Imported from mine.safetensors')).toBeVisible();
   await choose('broken.safetensors', bytes.subarray(0, 1000));
   await expect(page.getByText('its header is cut off')).toBeVisible();
