@@ -116,6 +116,11 @@ export class Engine {
         return exportAdapter(this.storage, this.open().host, command.version);
       case 'import-adapter':
         return this.importAdapter(command.files);
+      case 'name-adapter':
+        await this.storage.nameAdapter(command.version, command.name);
+        return this.announce();
+      case 'delete-adapter':
+        return this.deleteAdapter(command.version);
       case 'use-adapter':
         return this.switchAdapter(command.version);
       case 'settings':
@@ -218,6 +223,14 @@ export class Engine {
     await this.idle(false);
   }
 
+  private async deleteAdapter(version: number): Promise<void> {
+    if (version === this.active || this.open().updates.progress) {
+      throw new ThumbprintError('bad-input', 'This version is in use. Use another one before you delete it.');
+    }
+    await this.storage.deleteAdapter(version);
+    await this.announce();
+  }
+
   private async importAdapter(files: Parameters<typeof importAdapter>[2]): Promise<{ version: number }> {
     const { host, updates } = this.open();
     if (updates.progress) {
@@ -318,8 +331,8 @@ export class Engine {
       throw new ThumbprintError('bad-input', 'An update is being trained. Wait for it, or cancel it first.');
     }
     await this.storage.updateSignal(signalId, { withdrawnAt: Date.now() });
-    const receipts = await this.storage.listReceipts();
-    const version = versionWithout(receipts, this.active, signalId);
+    const [receipts, stored] = await Promise.all([this.storage.listReceipts(), this.storage.listAdapters()]);
+    const version = versionWithout(receipts, stored, this.active, signalId);
     if (version !== this.active) await this.switchAdapter(version);
     else await this.announce();
     const learned = learnedBy(receipts, version);

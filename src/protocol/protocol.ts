@@ -33,6 +33,10 @@ export type Command =
   | { type: 'export-adapter'; version: number }
   /** A new version from the files of a PEFT adapter, and its use. */
   | { type: 'import-adapter'; files: { name: string; bytes: Uint8Array<ArrayBuffer> }[] }
+  /** An empty name takes the name away. */
+  | { type: 'name-adapter'; version: number; name: string }
+  /** Its receipt stays. Not the one in use. */
+  | { type: 'delete-adapter'; version: number }
   /** Roll back or forward; 0 is the base. */
   | { type: 'use-adapter'; version: number }
   | { type: 'settings'; settings: Partial<Settings> }

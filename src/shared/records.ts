@@ -165,6 +165,8 @@ export interface Receipt {
 /** A kept adapter. Version 0, the base, has no record. */
 export interface AdapterRecord {
   version: number;
+  /** Given by the user. */
+  name?: string;
   parentVersion: number;
   createdAt: number;
   model: string;

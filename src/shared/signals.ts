@@ -1,4 +1,4 @@
-import type { Receipt, Signal } from './records';
+import type { AdapterSummary, Receipt, Signal } from './records';
 
 /** Signals that count: not withdrawn, and of several thumbs on one reply only the last. */
 export function activeSignals(signals: readonly Signal[]): Signal[] {
@@ -51,10 +51,19 @@ export function learnedBy(receipts: readonly Receipt[], version: number): Set<st
   return learned;
 }
 
-/** The nearest ancestor of a version, itself included, that has not learned a signal; in the end the base. */
-export function versionWithout(receipts: readonly Receipt[], version: number, signalId: string): number {
+/**
+ * The nearest ancestor of a version, itself included, that is still stored and has not learned a signal; in the end the
+ * base.
+ */
+export function versionWithout(
+  receipts: readonly Receipt[],
+  stored: readonly Pick<AdapterSummary, 'version'>[],
+  version: number,
+  signalId: string,
+): number {
+  const isStored = (wanted: number): boolean => stored.some((adapter) => adapter.version === wanted);
   let at = version;
-  while (at > 0 && learnedBy(receipts, at).has(signalId)) {
+  while (at > 0 && (!isStored(at) || learnedBy(receipts, at).has(signalId))) {
     at = receipts.find((receipt) => receipt.version === at)?.parentVersion ?? 0;
   }
   return at;

@@ -240,6 +240,29 @@ export class Storage {
     return this.#read('read the adapter', (db) => db.get('adapters', version));
   }
 
+  /** Names an adapter; an empty name takes the name away. Rejects with `internal` when there is no such adapter. */
+  nameAdapter(version: number, name: string): Promise<void> {
+    return this.#write('name the adapter', (db) =>
+      inTransaction(db, ['adapters'], 'default', async (transaction) => {
+        const store = transaction.objectStore('adapters');
+        const { name: _, ...record } = (await store.get(version)) ?? raise(missing('adapter', `v${version}`));
+        await store.put(name === '' ? record : { ...record, name });
+      }),
+    );
+  }
+
+  /** Its version number is never given out again. Rejects with `internal` for the adapter in use. */
+  deleteAdapter(version: number): Promise<void> {
+    return this.#write('delete the adapter', (db) =>
+      inTransaction(db, ['adapters', 'settings'], 'strict', async (transaction) => {
+        if (numberOf(await transaction.objectStore('settings').get('active')) === version) {
+          throw new ThumbprintError('internal', `Adapter v${version} is in use.`);
+        }
+        await transaction.objectStore('adapters').delete(version);
+      }),
+    );
+  }
+
   /** All kept adapters without their bytes, oldest first. The base, version 0, is not among them. */
   listAdapters(): Promise<AdapterSummary[]> {
     return this.#read('read the adapters', async (db) => {
@@ -341,4 +364,8 @@ function numberOf(entry: unknown): number {
 
 function missing(kind: string, name: string): ThumbprintError {
   return new ThumbprintError('internal', `There is no stored ${kind} ${name}.`);
+}
+
+function raise(error: Error): never {
+  throw error;
 }

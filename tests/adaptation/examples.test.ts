@@ -95,9 +95,12 @@ describe('signals', () => {
     expect(learnedBy(receipts, 3)).toEqual(new Set(['a', 'd']));
     expect(learnedBy(receipts, 2)).toEqual(new Set(['a', 'b']));
     expect(learnedBy(receipts, 0)).toEqual(new Set());
-    expect(versionWithout(receipts, 2, 'b')).toBe(1);
-    expect(versionWithout(receipts, 2, 'a')).toBe(0);
-    expect(versionWithout(receipts, 3, 'b')).toBe(3);
+    const stored = [{ version: 1 }, { version: 2 }, { version: 3 }];
+    expect(versionWithout(receipts, stored, 2, 'b')).toBe(1);
+    expect(versionWithout(receipts, stored, 2, 'a')).toBe(0);
+    expect(versionWithout(receipts, stored, 3, 'b')).toBe(3);
+    // What the user has deleted cannot be gone back to.
+    expect(versionWithout(receipts, stored.slice(1), 2, 'b')).toBe(0);
   });
 
   it('count until withdrawn, and of two thumbs on one reply the last', () => {

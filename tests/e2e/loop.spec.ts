@@ -93,6 +93,14 @@ test('chat, judge, train, keep, offline', async ({ page, context, baseURL }) => 
   await waitForPhase(page, /updated|refused|error/, 12 * 60_000);
   await waitForPhase(page, /updated/, 1000);
 
+  await newChat(page);
+  await ask(page, 'How do I plant a tree?');
+  await expect(page.getByRole('article')).toHaveAttribute('data-adapter', '1');
+  await expectList(page);
+
+  // What README shows.
+  await page.screenshot({ path: 'test-results/after-update.png' });
+
   // What the update was made of can be kept, and says what came of it.
   const saving = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Export receipt' }).click();
@@ -105,14 +113,6 @@ test('chat, judge, train, keep, offline', async ({ page, context, baseURL }) => 
     passed: true,
   });
   expect(signals).toHaveLength(8);
-
-  await newChat(page);
-  await ask(page, 'How do I plant a tree?');
-  await expect(page.getByRole('article')).toHaveAttribute('data-adapter', '1');
-  await expectList(page);
-
-  // What README shows.
-  await page.screenshot({ path: 'test-results/after-update.png' });
 
   await page.reload();
   await waitForPhase(page, /ready/, 120_000);

@@ -178,6 +178,44 @@ test('ends a refused update: its receipt stays, its checkpoint goes, no adapter'
   expect(result).toEqual({ receipts: ['refused'], checkpoint: null, next: 1 });
 });
 
+test('names adapters, and deletes those that are not in use for good', async ({ page }) => {
+  const result = await page.evaluate(
+    async ({ first, second, kept }) => {
+      const storage = await storageUnderTest.openStorage();
+      const bytes = new ArrayBuffer(4);
+      for (const record of [first, second]) {
+        await storage.commitAdapter({ record: { ...record, bytes }, receipt: kept });
+      }
+      await storage.nameAdapter(1, 'lists');
+      const named = (await storage.listAdapters()).map(({ name }) => name ?? null);
+      await storage.nameAdapter(1, '');
+      const unnamed = 'name' in ((await storage.adapter(1)) ?? {});
+      const inUse = await storage.deleteAdapter(2).catch(({ code }: { code: string }) => code);
+      await storage.deleteAdapter(1);
+      const nobody = await storage.nameAdapter(1, 'x').catch(({ code }: { code: string }) => code);
+      return {
+        named,
+        unnamed,
+        inUse,
+        nobody,
+        left: (await storage.listAdapters()).map(({ version }) => version),
+        receipts: (await storage.listReceipts()).length,
+        next: await storage.nextVersion(),
+      };
+    },
+    { first: adapter(1), second: adapter(2), kept: receipt('r1') },
+  );
+  expect(result).toEqual({
+    named: ['lists', null],
+    unnamed: false,
+    inUse: 'internal',
+    nobody: 'internal',
+    left: [2],
+    receipts: 1,
+    next: 3,
+  });
+});
+
 test('leaves nothing of a promotion that fails halfway', async ({ page }) => {
   const result = await page.evaluate(
     async ({ record, kept, one }) => {

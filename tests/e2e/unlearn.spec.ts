@@ -77,4 +77,13 @@ test('a judgement is unlearned together with the version that learned it', async
   await expect(page.getByText('Imported from mine.safetensors')).toBeVisible();
   await choose('broken.safetensors', bytes.subarray(0, 1000));
   await expect(page.getByText('its header is cut off')).toBeVisible();
+
+  await page.getByRole('button', { name: 'Name v2' }).click();
+  await page.getByRole('textbox', { name: 'Name of v2' }).fill('dogs');
+  await page.keyboard.press('Enter');
+  await expect(page.getByText('v2 · dogs')).toBeVisible();
+  await page.getByRole('button', { name: 'Delete v1' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await expect(use('v1')).toHaveCount(0);
+  await expect(page.getByRole('button', { name: 'Delete v3' })).toBeDisabled();
 });

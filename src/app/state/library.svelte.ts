@@ -56,7 +56,7 @@ export class Library {
 
   /** The version that unlearning a signal goes back to. */
   versionWithout(signalId: string): number {
-    return versionWithout(this.receipts, this.activeAdapter, signalId);
+    return versionWithout(this.receipts, this.adapters, this.activeAdapter, signalId);
   }
 
   conversation(id: string | null): Conversation | undefined {
