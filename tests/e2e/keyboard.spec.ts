@@ -162,7 +162,7 @@ test('Tab reaches everything in the order of the page, and shows where it is', a
   await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
   await expect(page.getByRole('button', { name: 'Train now' })).toBeEnabled();
   const all = await page
-    .locator('button:enabled, a[href], input:enabled, textarea:enabled, [tabindex="0"]')
+    .locator('button:enabled, a[href], input:enabled:not([hidden]), textarea:enabled, [tabindex="0"]')
     .evaluateAll((elements) =>
       elements.map((element) => element.getAttribute('aria-label') ?? element.textContent.trim()),
     );
