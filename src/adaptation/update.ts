@@ -95,13 +95,11 @@ export async function runUpdate(
   );
   await hooks.onReferences?.(examples);
   hooks.onStage?.('training');
-  const common = {
-    rehearsal: rehearsalExamples(input.texts.rehearsal),
-    ...(hooks.signal ? { signal: hooks.signal } : {}),
-  };
+  const signal = hooks.signal ? { signal: hooks.signal } : {};
   const { current, heldOut, learned, texts, hyperparameters, seed } = input;
   const results = await runSteps(trainer, balanceThumbs(examples), hyperparameters, seed, {
-    ...common,
+    rehearsal: rehearsalExamples(input.texts.rehearsal),
+    ...signal,
     ...(input.resume ? { done: input.resume.results } : {}),
     ...(input.rows ? { rows: input.rows } : {}),
     ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
@@ -118,7 +116,8 @@ export async function runUpdate(
     trainer.load(start);
     const given = balanceThumbs([...known, ...train]);
     const onStep = (): void => hooks.onCheck?.(++done, 2 * steps);
-    await runSteps(trainer, given, { ...hyperparameters, steps }, seed, { ...common, onStep });
+    // Without rehearsal, which is half of the work: what is forgotten is not asked here.
+    await runSteps(trainer, given, { ...hyperparameters, steps }, seed, { ...signal, onStep });
   };
   const crossFitted = (): Promise<number[]> =>
     crossFit(fresh, seed + 1, async (train, judge) => {
