@@ -1,4 +1,4 @@
-import { readAdapter, writeAdapter } from '../formats/adapter';
+import { readStoredAdapter, writeAdapter } from '../formats/adapter';
 import type { ReceiptFile } from '../formats/receipt-file';
 import type { ModelRuntime } from '../model/runtime';
 import { ThumbprintError } from '../shared/errors';
@@ -61,17 +61,11 @@ export async function replay(
         contextLength: runtime.config.context_window_size,
       },
     ).examples;
-  const config = parent && {
-    peft_type: 'LORA',
-    r: parent.rank,
-    lora_alpha: parent.lora_alpha,
-    thumbprint_base_sha256: parent.model,
-  };
   const outcome = await runUpdate(
     runtime,
     trainer,
     {
-      current: parent && readAdapter(new Uint8Array(parent.bytes), config, runtime.config, runtime.sha256),
+      current: parent && readStoredAdapter(parent, runtime.config, runtime.sha256),
       train: examples(receipt.signalIds),
       heldOut: examples(receipt.heldOutIds),
       learned: new Set(learned),

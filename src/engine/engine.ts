@@ -146,6 +146,15 @@ export class Engine {
     return this.running;
   }
 
+  /** While an update runs, what it builds on must not change. */
+  private untrained(): Running {
+    const running = this.open();
+    if (running.updates.progress) {
+      throw new ThumbprintError('bad-input', 'An update is being trained. Wait for it, or cancel it first.');
+    }
+    return running;
+  }
+
   private async start(): Promise<Snapshot> {
     if (this.running) return this.snapshot();
     this.settings = await this.storage.loadSettings();
@@ -232,14 +241,11 @@ export class Engine {
   }
 
   private async importAdapter(files: Parameters<typeof importAdapter>[2]): Promise<{ version: number }> {
-    const { host, updates } = this.open();
-    if (updates.progress) {
-      throw new ThumbprintError('bad-input', 'An update is being trained. Wait for it, or cancel it first.');
-    }
+    const { host } = this.untrained();
     const receipt = await importAdapter(this.storage, host, files);
     this.post({ type: 'receipt', receipt });
-    await this.switchAdapter(receipt.version ?? 0);
-    return { version: receipt.version ?? 0 };
+    await this.switchAdapter(receipt.version);
+    return { version: receipt.version };
   }
 
   private async judge(messageId: string, kind: 'up' | 'down'): Promise<{ signalId: string }> {
@@ -327,9 +333,7 @@ export class Engine {
   }
 
   private async unlearn(signalId: string): Promise<void> {
-    if (this.open().updates.progress) {
-      throw new ThumbprintError('bad-input', 'An update is being trained. Wait for it, or cancel it first.');
-    }
+    this.untrained();
     await this.storage.updateSignal(signalId, { withdrawnAt: Date.now() });
     const [receipts, stored] = await Promise.all([this.storage.listReceipts(), this.storage.listAdapters()]);
     const version = versionWithout(receipts, stored, this.active, signalId);

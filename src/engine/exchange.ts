@@ -9,6 +9,7 @@ import { learnedBy } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { DEFAULT_LORA } from '../training/types';
 import { adapterOf, type ModelHost } from './model-host';
+import { commitVersion } from './versions';
 
 /** An update as a file from which it can be repeated. @throws ThumbprintError `bad-input` when there is none such. */
 export async function exportReceipt(storage: Storage, receiptId: string): Promise<ExportedFile> {
@@ -63,7 +64,7 @@ export async function importAdapter(
   storage: Storage,
   host: ModelHost,
   files: readonly { name: string; bytes: Uint8Array<ArrayBuffer> }[],
-): Promise<Receipt> {
+): Promise<Receipt & { version: number }> {
   const weights = files.find(({ name }) => name.endsWith('.safetensors'));
   if (!weights) {
     throw new ThumbprintError('bad-file', 'An adapter is a .safetensors file, with its adapter_config.json.');
@@ -72,16 +73,13 @@ export async function importAdapter(
   const given = readAdapter(weights.bytes, configOf(files, weights.bytes), folder.config, folder.sha256);
   const adapter = withRank(given, DEFAULT_LORA);
   const { safetensors } = writeAdapter(adapter, folder.config, folder.name);
-  const version = await storage.nextVersion();
-  const digest = await sha256(safetensors);
-  const receipt: Receipt = {
+  return commitVersion(storage, adapter, safetensors, {
     id: newId(),
     createdAt: Date.now(),
     decision: 'imported',
     reason: `Imported from ${weights.name}. What it learned and forgot was not measured here.`,
     model: folder.sha256,
     parentVersion: 0,
-    version,
     signalIds: [],
     heldOutIds: [],
     skipped: [],
@@ -89,24 +87,10 @@ export async function importAdapter(
     hyperparameters: { ...DEFAULT_LORA },
     losses: [],
     margins: [],
-    candidate: digest,
+    candidate: await sha256(safetensors),
     figures: [],
     seconds: 0,
-  };
-  await storage.commitAdapter({
-    record: {
-      version,
-      parentVersion: 0,
-      createdAt: receipt.createdAt,
-      model: folder.sha256,
-      ...DEFAULT_LORA,
-      bytes: safetensors.buffer,
-      sha256: digest,
-      receiptId: receipt.id,
-    },
-    receipt,
   });
-  return receipt;
 }
 
 function configOf(

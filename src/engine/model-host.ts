@@ -1,5 +1,5 @@
 import { type ModelTexts, readModelTexts } from '../adaptation/texts';
-import { readAdapter } from '../formats/adapter';
+import { readStoredAdapter } from '../formats/adapter';
 import { loadModelFolder, type ModelFolder, readJson } from '../formats/model-folder';
 import type { AdapterWeights, FileSource } from '../formats/tensors';
 import { Generator } from '../generation/generator';
@@ -61,20 +61,13 @@ export async function openModel(
 
 /** A stored adapter, checked. @throws ThumbprintError `bad-file` or `mismatch`. */
 export async function adapterOf(host: ModelHost, record: AdapterRecord): Promise<AdapterWeights> {
-  const bytes = new Uint8Array(record.bytes);
-  if ((await sha256(bytes)) !== record.sha256) {
+  if ((await sha256(new Uint8Array(record.bytes))) !== record.sha256) {
     throw new ThumbprintError(
       'bad-file',
       `Adapter v${record.version} is damaged on disk. Choose an earlier version.`,
     );
   }
-  const config = {
-    peft_type: 'LORA',
-    r: record.rank,
-    lora_alpha: record.lora_alpha,
-    thumbprint_base_sha256: record.model,
-  };
-  return readAdapter(bytes, config, host.folder.config, host.folder.sha256);
+  return readStoredAdapter(record, host.folder.config, host.folder.sha256);
 }
 
 /** What the page shows of model and device. */

@@ -1,7 +1,6 @@
 import { outdatedSignals } from '../adaptation/drift';
 import { examplesOf } from '../adaptation/examples';
 import { planUpdate } from '../adaptation/plan';
-import { candidateDigest } from '../adaptation/replay';
 import { predict, runUpdate, type UpdateOutcome } from '../adaptation/update';
 import { writeAdapter } from '../formats/adapter';
 import type { AdapterWeights } from '../formats/tensors';
@@ -22,6 +21,7 @@ import {
 } from '../training/types';
 import type { DeviceTurns } from './device-turns';
 import { adapterOf, type ModelHost } from './model-host';
+import { commitVersion } from './versions';
 
 /** Longest submit of training that chat may have to wait for. */
 const SUBMIT_MS = 50;
@@ -168,9 +168,7 @@ export class Updates {
     let foreseen: Pick<Receipt, 'predictions' | 'outdatedIds'> = {};
     let checking: number | undefined;
     const signal = this.running?.stopper.signal;
-    const receipt = (
-      rest: Pick<Receipt, 'decision' | 'reason' | 'figures' | 'scale' | 'candidate'>,
-    ): Receipt => ({
+    const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures' | 'scale'>): Receipt => ({
       id: newId(),
       createdAt: Date.now(),
       model: host.folder.sha256,
@@ -222,8 +220,10 @@ export class Updates {
       );
       const { kept, reason, figures, scale } = outcome;
       const decision = kept ? 'kept' : 'refused';
-      const candidate = await candidateDigest(outcome, host.runtime, host.folder.name);
-      return await this.settle(outcome, receipt({ decision, reason, figures, scale, candidate }));
+      const { safetensors } = writeAdapter(outcome.candidate, host.folder.config, host.folder.name);
+      const candidate = await sha256(safetensors);
+      const judged = { ...receipt({ decision, reason, figures, scale }), candidate };
+      return await this.settle(outcome, safetensors, judged);
     } catch (error) {
       if (this.suspended) throw error;
       const cancelled = error instanceof ThumbprintError && error.code === 'cancelled';
@@ -252,32 +252,16 @@ export class Updates {
   }
 
   /** Keeps or refuses: adapter, receipt, signals and the active pointer change together. */
-  private async settle(outcome: UpdateOutcome, receipt: Receipt): Promise<UpdateEnd> {
-    const { storage, host, post } = this.context;
-    if (!outcome.kept) {
-      await storage.putReceipt(receipt);
-      post({ type: 'receipt', receipt });
-      return receipt;
-    }
-    const version = await storage.nextVersion();
-    const { safetensors } = writeAdapter(outcome.candidate, host.folder.config, host.folder.name);
-    const kept: Receipt = { ...receipt, version };
-    await storage.commitAdapter({
-      record: {
-        version,
-        parentVersion: receipt.parentVersion,
-        createdAt: receipt.createdAt,
-        model: host.folder.sha256,
-        rank: outcome.candidate.rank,
-        lora_alpha: outcome.candidate.lora_alpha,
-        bytes: safetensors.buffer,
-        sha256: receipt.candidate ?? (await sha256(safetensors)),
-        receiptId: receipt.id,
-      },
-      receipt: kept,
-    });
-    post({ type: 'receipt', receipt: kept });
-    return kept;
+  private async settle(
+    { kept, candidate }: UpdateOutcome,
+    safetensors: Uint8Array<ArrayBuffer>,
+    receipt: Receipt & { candidate: string },
+  ): Promise<UpdateEnd> {
+    const { storage, post } = this.context;
+    if (!kept) await storage.putReceipt(receipt);
+    const settled = kept ? await commitVersion(storage, candidate, safetensors, receipt) : receipt;
+    post({ type: 'receipt', receipt: settled });
+    return settled;
   }
 
   private async keepReferences(examples: readonly TrainingExample[]): Promise<void> {

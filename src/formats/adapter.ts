@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { ThumbprintError } from '../shared/errors';
 import { createRandom } from '../shared/random';
+import type { AdapterRecord } from '../shared/records';
 import { linearShapes, type ModelConfig } from './model-config';
 import { readSafetensors, writeSafetensors } from './safetensors';
 import type { AdapterWeights, LoraTensor } from './tensors';
@@ -113,6 +114,19 @@ export function writeAdapter(adapter: AdapterWeights, config: ModelConfig, baseN
     safetensors: writeSafetensors(tensors, { [CONFIG_KEY]: JSON.stringify(adapterConfig) }),
     adapterConfig,
   };
+}
+
+/**
+ * An adapter as it is kept in storage or in a receipt: weights whose config lies beside them in fields.
+ * @throws ThumbprintError as `readAdapter` does.
+ */
+export function readStoredAdapter(
+  { bytes, rank, lora_alpha, model }: Pick<AdapterRecord, 'bytes' | 'rank' | 'lora_alpha' | 'model'>,
+  config: ModelConfig,
+  base: string,
+): AdapterWeights {
+  const adapterConfig = { peft_type: 'LORA', r: rank, lora_alpha, thumbprint_base_sha256: model };
+  return readAdapter(new Uint8Array(bytes), adapterConfig, config, base);
 }
 
 /**

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { fromBase64, toBase64 } from '../shared/base64';
 import { ThumbprintError } from '../shared/errors';
-import type { AdapterRecord, Receipt, Signal } from '../shared/records';
+import { type AdapterRecord, GATE_FIGURES, type Receipt, type Signal } from '../shared/records';
 
 const FORMAT = 'thumbprint-receipt';
 const FORMAT_VERSION = 1;
@@ -57,20 +57,7 @@ const ReceiptSchema = v.object({
   candidate: v.exactOptional(v.string()),
   figures: v.array(
     v.object({
-      name: v.picklist([
-        'unseen_gain',
-        'held_out_accuracy',
-        'held_out_margin',
-        'trained_accuracy',
-        'trained_margin',
-        'held_out_brier',
-        'trained_brier',
-        'earlier_accuracy',
-        'anchor_bits_per_token',
-        'entropy_ratio',
-        'decline_log_odds',
-        'correct_log_odds',
-      ]),
+      name: v.picklist(GATE_FIGURES),
       before: Finite,
       after: Finite,
       limit: Finite,

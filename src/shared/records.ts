@@ -92,24 +92,27 @@ export interface Signal {
   reference?: { chosen?: number; rejected?: number };
 }
 
+/**
+ * What a gate may measure, in the order of a receipt. `trained_…`: measured on the signals trained on, while there are too
+ * few to hold some back. `unseen_gain`: of the judgements that training has not seen, the share that became surer.
+ */
+export const GATE_FIGURES = [
+  'unseen_gain',
+  'held_out_accuracy',
+  'held_out_margin',
+  'trained_accuracy',
+  'trained_margin',
+  'held_out_brier',
+  'trained_brier',
+  'earlier_accuracy',
+  'anchor_bits_per_token',
+  'entropy_ratio',
+  'decline_log_odds',
+  'correct_log_odds',
+] as const;
+
 export interface GateFigure {
-  /**
-   * `trained_…`: measured on the signals trained on, while there are too few to hold some back. `unseen_gain`: of the
-   * judgements that training has not seen, the share that became surer.
-   */
-  name:
-    | 'unseen_gain'
-    | 'held_out_accuracy'
-    | 'held_out_margin'
-    | 'trained_accuracy'
-    | 'trained_margin'
-    | 'held_out_brier'
-    | 'trained_brier'
-    | 'earlier_accuracy'
-    | 'anchor_bits_per_token'
-    | 'entropy_ratio'
-    | 'decline_log_odds'
-    | 'correct_log_odds';
+  name: (typeof GATE_FIGURES)[number];
   before: number;
   after: number;
   /** Largest harm allowed; of `unseen_gain` the largest `p`. */

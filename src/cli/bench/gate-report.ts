@@ -1,4 +1,5 @@
-import type { GateFigure } from '../../shared/records';
+import { mean } from '../../adaptation/margins';
+import { GATE_FIGURES, type GateFigure } from '../../shared/records';
 import { grouped } from './runs';
 import type { Labels, Style } from './styles';
 
@@ -20,27 +21,11 @@ export interface GateRow extends GateRun {
   gate_seconds: number;
 }
 
-/** Every figure that a gate may measure, in the order of a receipt. */
-const FIGURES = [
-  'unseen_gain',
-  'held_out_accuracy',
-  'held_out_margin',
-  'trained_accuracy',
-  'trained_margin',
-  'held_out_brier',
-  'trained_brier',
-  'earlier_accuracy',
-  'anchor_bits_per_token',
-  'entropy_ratio',
-  'decline_log_odds',
-  'correct_log_odds',
-] as const satisfies readonly GateFigure['name'][];
-
 /** One line an update. */
 export function gateCsv(rows: readonly GateRow[]): string {
-  const header = ['style', 'signals', 'labels', 'k', 'seed', 'kept', 'scale', 'p', ...FIGURES];
+  const header = ['style', 'signals', 'labels', 'k', 'seed', 'kept', 'scale', 'p', ...GATE_FIGURES];
   const lines = rows.map(({ style, signals, labels, k, seed, kept, scale, figures }) => {
-    const measured = FIGURES.map((name) => figures.find((figure) => figure.name === name)?.after);
+    const measured = GATE_FIGURES.map((name) => figures.find((figure) => figure.name === name)?.after);
     const p = figures.find(({ name }) => name === 'unseen_gain')?.p;
     return [style, signals, labels, k, seed, kept, scale, ...[p, ...measured].map(rounded)].join(',');
   });
@@ -61,7 +46,7 @@ export function gateMarkdown(
     const kept = members.filter((row) => row.kept);
     const halved = kept.filter(({ scale }) => scale < 1).length;
     const share = `${kept.length} of ${members.length}${halved > 0 ? ` (${halved} at half strength)` : ''}`;
-    const failed = FIGURES.flatMap((name) => {
+    const failed = GATE_FIGURES.flatMap((name) => {
       const count = members.filter(({ figures }) =>
         figures.some((figure) => figure.name === name && !figure.passed),
       ).length;
@@ -82,7 +67,7 @@ ${body.join('\n')}
 
 | figure | least | median | largest |
 | --- | --- | --- | --- |
-${FIGURES.flatMap((name) => distribution(name, rows)).join('\n')}
+${GATE_FIGURES.flatMap((name) => distribution(name, rows)).join('\n')}
 
 The second table is of honest users.
 `;
@@ -98,8 +83,4 @@ function distribution(name: GateFigure['name'], rows: readonly GateRow[]): strin
     .toSorted((a, b) => a - b);
   const at = (share: number): string => (values[Math.round(share * (values.length - 1))] ?? NaN).toFixed(3);
   return values.length === 0 ? [] : [`| ${name} | ${at(0)} | ${at(0.5)} | ${at(1)} |`];
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
