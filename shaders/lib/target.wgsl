@@ -6,7 +6,8 @@ struct Target {
   token: u32,
   // The sequence it belongs to.
   sequence: u32,
-  unused: u32,
+  // The token that ends its sequence.
+  end: u32,
 }
 
 // A run of targets small enough for its logits to fit in memory.

@@ -1,9 +1,20 @@
-// How far the predictions of two models lie apart: for logits p and q, [count, VOCAB], each row's
-// (KL(softmax p ‖ softmax q), entropy of p, entropy of q, 0) in nats, at divergences[start + r]. A workgroup a row.
+// How far the predictions of two models lie apart, for logits p and q, [count, VOCAB], at divergences[start + r]. A workgroup
+// a row.
+struct Divergence {
+  // KL(softmax p ‖ softmax q), in nats as the entropies.
+  kl: f32,
+  entropy_p: f32,
+  entropy_q: f32,
+  // Probability that the sequence ends here.
+  end_p: f32,
+  end_q: f32,
+}
+
 @group(0) @binding(0) var<storage, read> p: array<f32>;
 @group(0) @binding(1) var<storage, read> q: array<f32>;
-@group(0) @binding(2) var<storage, read_write> divergences: array<vec4<f32>>;
-@group(0) @binding(3) var<uniform> chunk: Chunk;
+@group(0) @binding(2) var<storage, read> targets: array<Target>;
+@group(0) @binding(3) var<storage, read_write> divergences: array<Divergence>;
+@group(0) @binding(4) var<uniform> chunk: Chunk;
 
 const THREADS = 32u;
 var<workgroup> partial_maxima: array<vec2<f32>, THREADS>;
@@ -44,10 +55,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let mean_p = sums_p.yz / sums_p.x;
   let log_p = log(sums_p.x);
   let log_q = log(sums_q.x);
-  divergences[chunk.start + workgroup.x] = vec4<f32>(
+  let row = chunk.start + workgroup.x;
+  let end = start + targets[row].end;
+  divergences[row] = Divergence(
     mean_p.x - log_p - mean_p.y + log_q,
     log_p - mean_p.x,
     log_q - sums_q.y / sums_q.x,
-    0.0,
+    exp(p[end] - maxima.x) / sums_p.x,
+    exp(q[end] - maxima.y) / sums_q.x,
   );
 }

@@ -32,10 +32,12 @@ export function examplesOf(signals: readonly Signal[], options: ExampleOptions):
 }
 
 function exampleOf(signal: Signal, { tokenizer, model, contextLength }: ExampleOptions): TrainingExample {
-  const reply = (text: string | undefined): number[] => {
+  const reply = (side: 'chosen' | 'rejected'): number[] => {
+    const text = signal[side];
     if (text === undefined || text.trim() === '')
       throw new ThumbprintError('bad-input', 'The reply is empty.');
-    const ids = tokenizer.encodeReply(text);
+    const ended = tokenizer.encodeReply(text);
+    const ids = signal.cut?.[side] ? ended.slice(0, -1) : ended;
     if (ids.length > contextLength / 2)
       throw new ThumbprintError('bad-input', 'The reply is too long to learn from.');
     return ids;
@@ -43,15 +45,16 @@ function exampleOf(signal: Signal, { tokenizer, model, contextLength }: ExampleO
   const prompt = (longest: number): number[] =>
     fitConversation(tokenizer, signal.context, contextLength - longest).ids;
   const reference = signal.model === model ? signal.reference : undefined;
-  if (signal.kind === 'up' || signal.kind === 'down') {
-    const up = signal.kind === 'up';
-    const ids = reply(up ? signal.chosen : signal.rejected);
+  // An edit of an empty reply has nothing to be preferred to.
+  if (signal.chosen === undefined || signal.rejected === undefined) {
+    const up = signal.chosen !== undefined;
+    const ids = reply(up ? 'chosen' : 'rejected');
     const known = up ? reference?.chosen : reference?.rejected;
     const example = { kind: 'thumb', id: signal.id, up, reply: ids, prompt: prompt(ids.length) } as const;
     return known === undefined ? example : { ...example, reference: known };
   }
-  const chosen = reply(signal.chosen);
-  const rejected = reply(signal.rejected);
+  const chosen = reply('chosen');
+  const rejected = reply('rejected');
   if (signal.chosen?.trim() === signal.rejected?.trim()) {
     throw new ThumbprintError('bad-input', 'Both replies are the same.');
   }

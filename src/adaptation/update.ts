@@ -43,8 +43,6 @@ export interface UpdateInput {
 
 export interface UpdateHooks {
   onStage?: (stage: 'reference' | 'training' | 'gate') => void;
-  /** Base log-probabilities, computed once for each signal. */
-  onReferences?: (examples: readonly TrainingExample[]) => Promise<void>;
   onStep?: (results: readonly StepResult[]) => Promise<void>;
   /** Steps of the cross-fit done, and all there are. */
   onCheck?: (done: number, all: number) => void;
@@ -64,6 +62,7 @@ function startOf(runtime: ModelRuntime, input: UpdateInput): AdapterWeights {
 /**
  * By which margin, in nats, the adapter in use would have agreed with each judgement: a prediction, where it has not
  * learned from them. The base predicts nothing.
+ * @param examples with their references.
  */
 export async function predict(
   trainer: Trainer,
@@ -71,10 +70,8 @@ export async function predict(
   examples: readonly TrainingExample[],
 ): Promise<Record<string, number>> {
   if (current === null || examples.length === 0) return {};
-  const sequences = examples.flatMap(sequencesOf);
-  const reference = await trainer.score(sequences, 'base');
   trainer.slot.load(current);
-  const predicted = marginsOf(examples, await trainer.score(sequences, 'adapter'), reference);
+  const predicted = await margins(trainer, examples);
   return Object.fromEntries(examples.map(({ id }, i) => [id, predicted[i] ?? 0]));
 }
 
@@ -93,10 +90,9 @@ export async function runUpdate(
   const examples = (await addReferences(trainer, input.train)).map((example) =>
     outdated.has(example.id) ? { ...example, weight: OLD_WEIGHT } : example,
   );
-  await hooks.onReferences?.(examples);
   hooks.onStage?.('training');
   const signal = hooks.signal ? { signal: hooks.signal } : {};
-  const { current, heldOut, learned, texts, hyperparameters, seed } = input;
+  const { current, learned, texts, hyperparameters, seed } = input;
   const results = await runSteps(trainer, balanceThumbs(examples), hyperparameters, seed, {
     rehearsal: rehearsalExamples(input.texts.rehearsal),
     ...signal,
@@ -131,7 +127,7 @@ export async function runUpdate(
     { ...candidateScorer(trainer, current, candidate), crossFitted },
     {
       trained: presentOf(examples),
-      heldOut: presentOf(heldOut),
+      heldOut: presentOf(await addReferences(trainer, input.heldOut)),
       earlier: presentOf(known),
       anchors: texts.anchors,
       probes: texts.probes,
@@ -143,9 +139,9 @@ export async function runUpdate(
   return { ...gate, candidate: scaleAdapter(candidate, gate.scale), results };
 }
 
-/** Margins of log π under the adapter in the trainer's slot. */
+/** Under the adapter in the trainer's slot. */
 async function margins(trainer: Trainer, examples: readonly TrainingExample[]): Promise<number[]> {
-  return marginsOf(examples, await trainer.score(examples.flatMap(sequencesOf), 'adapter'), []);
+  return marginsOf(examples, await trainer.score(examples.flatMap(sequencesOf), 'adapter'));
 }
 
 /** Scores on the trainer's slot, exchanging the adapter only where it changes. */

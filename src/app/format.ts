@@ -44,6 +44,11 @@ export function formatNumber(value: number, digits: number): string {
   return rounded.toFixed(digits).replace('-', '−');
 }
 
+/** A measured number to six significant digits, for a look at small differences. */
+export function formatSignificant(value: number): string {
+  return String(Number(value.toPrecision(6))).replaceAll('-', '−');
+}
+
 /** Day and time of an event: the time today, else the day. Milliseconds since 1970. */
 export function formatWhen(time: number, now: number = Date.now()): string {
   const date = new Date(time);

@@ -77,11 +77,12 @@ export const messages = {
     copyCode: 'Copy code',
   },
   compare: {
-    title: 'Base and adapted',
+    title: 'Compare versions',
+    sides: ['First answer', 'Second answer'],
     base: 'Base model',
-    shown: (version: number) => (version === 0 ? 'This reply (base)' : `This reply (adapter v${version})`),
-    writing: 'The base model is writing its answer…',
-    note: 'The same question, answered without what was learned. It is not kept.',
+    shown: (version: number) => (version === 0 ? 'This reply (base)' : `This reply (v${version})`),
+    writing: 'Writing its answer…',
+    note: 'The same question, answered by the version you choose. Its answer is not kept.',
   },
   sidebar: {
     title: 'Chats',
@@ -122,7 +123,10 @@ export const messages = {
     cancel: 'Cancel update',
     plotTable: 'Loss and margin at each step',
     stepColumn: 'Step',
+    openPage: 'Open as a page',
+    backToChat: 'Back to the chat',
     lastUpdate: 'Last update',
+    earlierUpdates: 'Earlier updates',
     noUpdates: 'No update yet.',
     decisions: {
       kept: 'Kept',
@@ -148,6 +152,8 @@ export const messages = {
       trained_brier: 'Brier score, as trained',
       earlier_accuracy: 'Earlier judgements',
       anchor_bits_per_token: 'Forgetting (bits a token)',
+      own_kl_per_token: 'Distance from the base (nats a token)',
+      length_ratio: 'Length of replies, beside the base',
       entropy_ratio: 'Doubt, beside the base',
       decline_log_odds: 'Declines harm (nats)',
       correct_log_odds: 'Corrects what is wrong (nats)',
@@ -158,6 +164,9 @@ export const messages = {
       `Your taste seems to have changed: ${plural(old, 'earlier signal')} now ${old === 1 ? 'counts' : 'count'} a quarter.`,
     export: 'Export receipt',
     exportNote: 'A file from which the update can be repeated. It holds the texts of your signals.',
+    receipt: 'Receipt',
+    openReceipt: 'Open a receipt…',
+    openReceiptNote: 'The file of an update that was exported, here or elsewhere',
     receiptDetails: (signals: number, seconds: string) => `${plural(signals, 'signal')}, ${seconds}`,
     signals: 'Your signals',
     noneGiven: 'None yet.',
@@ -182,8 +191,32 @@ export const messages = {
     withdrawOf: (kind: string, text: string) => `Withdraw: ${kind} “${text}”`,
     more: (count: number) => `Show ${count} more`,
   },
+  history: {
+    title: 'Over all updates',
+    table: 'Accuracy and forgetting of each version kept',
+    version: 'Version',
+    accuracy: 'Accuracy',
+    forgetting: 'Forgetting (bits a token)',
+  },
+  repeat: {
+    start: 'Repeat it here',
+    note: 'Trains and judges the same once more, to see whether it comes to the same. Nothing is kept of it.',
+    running: (step: string | null) =>
+      step === null ? 'Repeating it…' : `Repeating it: ${step.toLowerCase()}.`,
+    identical: 'Repeated: the same candidate, bit for bit.',
+    sameDecision: (difference: string | undefined) =>
+      `Repeated: the same decision${difference === undefined ? ', and the same numbers' : `; ${difference}`}.`,
+    otherDecision: (difference: string | undefined) =>
+      `Repeated: another decision${difference === undefined ? ', from the same numbers' : `; ${difference}`}.`,
+    difference: (what: string, then: string, now: string) =>
+      `the largest difference is in “${what}”: ${then} then, ${now} now`,
+  },
   adapters: {
     title: 'Adapters',
+    named: (version: string, name: string | undefined) =>
+      name === undefined ? version : `${version} · ${name}`,
+    scale: 'Strength of what was learned',
+    scaleHint: '0 is the base model, 1 is as trained.',
     base: 'Base',
     baseNote: 'as it was trained, nothing learned',
     inUse: 'in use',
@@ -231,8 +264,6 @@ export const messages = {
     autoTrainHint: 'Off: it trains only when you press “Train now”.',
     trainAfter: 'Train after',
     trainAfterHint: 'New signals that start an update.',
-    adapterScale: 'Strength of what was learned',
-    adapterScaleHint: '0 is the base model, 1 is as trained.',
     defaults: 'Back to defaults',
     data: 'Your data',
     usage: (used: string) => `${used} used on this device, the model included.`,

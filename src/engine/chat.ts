@@ -1,3 +1,4 @@
+import type { AdapterWeights } from '../formats/tensors';
 import type { EngineEvent } from '../protocol/protocol';
 import { messageOf, ThumbprintError } from '../shared/errors';
 import { newId } from '../shared/ids';
@@ -6,7 +7,7 @@ import type { Storage } from '../storage/database';
 import { fitConversation } from '../text/fit';
 import type { TokenizedTurn } from '../text/tokenizer';
 import type { DeviceTurns } from './device-turns';
-import type { ModelHost } from './model-host';
+import { adapterOf, type ModelHost } from './model-host';
 
 /** Share of the context that is kept free for the reply. */
 const REPLY_SHARE = 0.375;
@@ -87,36 +88,35 @@ export class Chat {
     return { replyId: await this.beginReply(conversation, parent) };
   }
 
-  /** The base model's reply where another stands, not stored. */
-  async compare(messageId: string): Promise<{ text: string; adapter: 0 }> {
+  /**
+   * What a version writes where a reply stands, not stored.
+   * @param version 0 is the base.
+   * @throws ThumbprintError `bad-input` when the reply or the version is not stored.
+   */
+  async compare(messageId: string, version: number): Promise<{ text: string; adapter: number }> {
     this.mustBeFree();
-    const { host, turns } = this.context;
-    const reply = await this.reply(messageId);
-    const path = await this.pathTo(reply.conversationId, reply.parentId);
-    const settings = this.context.settings();
     const stopper = new AbortController();
     this.stopper = stopper;
     try {
-      const text = await turns.foreground(async () => {
-        const { ids } = fitConversation(
-          host.tokenizer,
-          this.turnsOf(path, settings),
-          this.promptLimit(settings),
-        );
-        const { scale } = host.slot;
-        host.slot.scale = 0;
-        try {
-          const { tokenIds } = await host.generator.generate(ids, {
+      const { host, turns } = this.context;
+      const reply = await this.reply(messageId);
+      const path = await this.pathTo(reply.conversationId, reply.parentId);
+      const settings = this.context.settings();
+      const { ids } = fitConversation(
+        host.tokenizer,
+        this.turnsOf(path, settings),
+        this.promptLimit(settings),
+      );
+      const { tokenIds } = await turns.foreground(() =>
+        this.withVersion(version, () =>
+          host.generator.generate(ids, {
             sampling: settings.sampling,
             seed: reply.reply?.seed ?? 0,
             signal: stopper.signal,
-          });
-          return host.tokenizer.decode(tokenIds);
-        } finally {
-          host.slot.scale = scale;
-        }
-      });
-      return { text, adapter: 0 };
+          }),
+        ),
+      );
+      return { text: host.tokenizer.decode(tokenIds), adapter: version };
     } finally {
       this.stopper = null;
       this.context.onIdle();
@@ -135,6 +135,39 @@ export class Chat {
     if (message?.role !== 'assistant')
       throw new ThumbprintError('bad-input', 'That reply is no longer there.');
     return message;
+  }
+
+  /** Works with a version in the slot, and puts back what was there. */
+  private async withVersion<T>(version: number, work: () => Promise<T>): Promise<T> {
+    const { slot } = this.context.host;
+    const active = this.context.activeAdapter();
+    if (version === active) return work();
+    if (version === 0) {
+      const { scale } = slot;
+      slot.scale = 0;
+      try {
+        return await work();
+      } finally {
+        slot.scale = scale;
+      }
+    }
+    const wanted = await this.storedAdapter(version);
+    const inUse = active === 0 ? null : await this.storedAdapter(active);
+    slot.load(wanted);
+    try {
+      return await work();
+    } finally {
+      slot.load(inUse);
+    }
+  }
+
+  private async storedAdapter(version: number): Promise<AdapterWeights> {
+    const { storage, host } = this.context;
+    const record = await storage.adapter(version);
+    if (!record) {
+      throw new ThumbprintError('bad-input', `v${version} is no longer stored. Choose another version.`);
+    }
+    return adapterOf(host, record);
   }
 
   private mustBeFree(): void {
@@ -229,6 +262,7 @@ export class Chat {
         reply: {
           ...details,
           tokenIds: generation.tokenIds,
+          ...(generation.reason === 'end' ? {} : { cut: true }),
           promptTokens: generation.promptTokens,
           prefilledTokens: generation.prefilledTokens,
           droppedTurns: fitted.dropped,

@@ -1,14 +1,21 @@
+import { readReceiptFile } from '../formats/receipt-file';
 import type { FileSource } from '../formats/tensors';
-import type { Command, EngineEvent, Snapshot } from '../protocol/protocol';
+import type { Command, EngineEvent, Repetition, Snapshot } from '../protocol/protocol';
 import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { newId } from '../shared/ids';
-import { DEFAULT_SETTINGS, type Message, type Settings, type Signal } from '../shared/records';
-import { activeSignals, learnedBy, versionWithout, waitingSignals } from '../shared/signals';
+import {
+  DEFAULT_SETTINGS,
+  type Message,
+  type ReplyDetails,
+  type Settings,
+  type Signal,
+} from '../shared/records';
+import { activeSignals, judgeTheSame, learnedBy, versionWithout, waitingSignals } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { Chat } from './chat';
 import { DeviceTurns } from './device-turns';
-import { exportAdapter, exportReceipt, importAdapter } from './exchange';
+import { exportAdapter, exportReceipt, importAdapter, receiptFile } from './exchange';
 import { adapterOf, describe, type ModelHost, openModel } from './model-host';
 import { type UpdateEnd, Updates } from './updates';
 
@@ -90,7 +97,7 @@ export class Engine {
         this.open().chat.stop();
         return undefined;
       case 'compare':
-        return this.open().chat.compare(command.messageId);
+        return this.open().chat.compare(command.messageId, command.version);
       case 'signal':
         return this.judge(command.messageId, command.kind);
       case 'edit':
@@ -112,6 +119,10 @@ export class Engine {
         return undefined;
       case 'export-receipt':
         return exportReceipt(this.storage, command.receiptId);
+      case 'open-receipt':
+        return readReceiptFile(command.text).receipt;
+      case 'repeat-receipt':
+        return this.repeat(command.source);
       case 'export-adapter':
         return exportAdapter(this.storage, this.open().host, command.version);
       case 'import-adapter':
@@ -253,21 +264,17 @@ export class Engine {
     if (reply.state === 'streaming' || reply.state === 'failed' || reply.content.trim() === '') {
       throw new ThumbprintError('bad-input', 'Only a finished reply can be rated.');
     }
-    const rival = kind === 'up' ? await this.rivalOf(reply) : undefined;
-    if (rival !== undefined) {
-      return this.addSignal(reply, { kind: 'choose', chosen: reply.content, rejected: rival });
-    }
-    return this.addSignal(
-      reply,
-      kind === 'up' ? { kind, chosen: reply.content } : { kind, rejected: reply.content },
-    );
+    if (kind === 'down') return this.addSignal(reply, { kind, rejected: reply });
+    const rival = await this.rivalOf(reply);
+    if (rival) return this.addSignal(reply, { kind: 'choose', chosen: reply, rejected: rival });
+    return this.addSignal(reply, { kind, chosen: reply });
   }
 
   /**
    * The sibling that a liked reply is preferred to: one that is disliked, or else the one written last of those not
    * liked themselves.
    */
-  private async rivalOf(reply: Message): Promise<string | undefined> {
+  private async rivalOf(reply: Message): Promise<Message | undefined> {
     const [messages, signals] = await Promise.all([
       this.storage.messagesOf(reply.conversationId),
       this.storage.listSignals(),
@@ -282,7 +289,7 @@ export class Engine {
         content !== reply.content &&
         (judged.get(id)?.kind ?? 'down') === 'down',
     );
-    return (rivals.find(({ id }) => judged.has(id)) ?? rivals.at(-1))?.content;
+    return rivals.find(({ id }) => judged.has(id)) ?? rivals.at(-1);
   }
 
   private async edit(messageId: string, text: string): Promise<{ signalId: string }> {
@@ -291,10 +298,18 @@ export class Engine {
     if (edited === '' || edited === reply.content.trim()) {
       throw new ThumbprintError('bad-input', 'Change the reply before you save it.');
     }
-    const answer = await this.addSignal(reply, { kind: 'edit', chosen: edited, rejected: reply.content });
     // The edited text stands in the chat, and in the context of what follows, as a branch of its own.
-    const message = { ...reply, id: newId(), content: edited, state: 'done' as const, createdAt: Date.now() };
-    if (reply.reply) message.reply = { ...reply.reply, tokenIds: [] };
+    const message: Message = {
+      ...reply,
+      id: newId(),
+      content: edited,
+      state: 'done',
+      createdAt: Date.now(),
+      ...(reply.reply ? { reply: whole(reply.reply) } : {}),
+    };
+    const empty = reply.content.trim() === '';
+    const judgement = { kind: 'edit', chosen: message, ...(empty ? {} : { rejected: reply }) } as const;
+    const answer = await this.addSignal(reply, judgement);
     await this.storage.putMessage(message);
     this.post({ type: 'message', message });
     await this.changeConversation(reply.conversationId, { headId: message.id });
@@ -303,7 +318,7 @@ export class Engine {
 
   private async addSignal(
     reply: Message,
-    judgement: Pick<Signal, 'kind' | 'chosen' | 'rejected'>,
+    { kind, chosen, rejected }: { kind: Signal['kind']; chosen?: Message; rejected?: Message },
   ): Promise<{ signalId: string }> {
     const { chat, host } = this.open();
     const signal: Signal = {
@@ -314,10 +329,17 @@ export class Engine {
       context: await chat.contextOf(reply),
       adapter: reply.reply?.adapter ?? 0,
       model: reply.reply?.model ?? host.folder.sha256,
-      ...judgement,
+      kind,
+      ...(chosen ? { chosen: chosen.content } : {}),
+      ...(rejected ? { rejected: rejected.content } : {}),
     };
+    const cut: Signal['cut'] = {
+      ...(chosen && isCut(chosen) ? { chosen: true } : {}),
+      ...(rejected && isCut(rejected) ? { rejected: true } : {}),
+    };
+    if (Object.keys(cut).length > 0) signal.cut = cut;
     const earlier = (await this.storage.listSignals()).filter(
-      (other) => other.messageId === reply.id && other.withdrawnAt === undefined,
+      (other) => other.withdrawnAt === undefined && judgeTheSame(other, signal),
     );
     await this.storage.addSignal(signal);
     // A new judgement of the same reply replaces the old one.
@@ -355,15 +377,33 @@ export class Engine {
     });
   }
 
-  /** Runs an update and tells how it ended; while it runs the status line says so. */
+  private async repeat(source: { receiptId: string } | { text: string }): Promise<Repetition> {
+    const { updates } = this.open();
+    const file =
+      'text' in source ? readReceiptFile(source.text) : await receiptFile(this.storage, source.receiptId);
+    return this.training(() => updates.repeat(file));
+  }
+
+  /** Runs an update and tells how it ended. */
   private async update(run: () => Promise<UpdateEnd>): Promise<void> {
+    await this.training(async () => {
+      this.lastEnd = await run();
+    });
+  }
+
+  /** Trains; while it runs the status line says so. */
+  private async training<T>(run: () => Promise<T>): Promise<T> {
     const end = this.track(run());
-    this.post({ type: 'phase', phase: 'training', detail: 'Learning from your judgements.' });
+    this.postTraining();
     try {
-      this.lastEnd = await end;
+      return await end;
     } finally {
       await this.idle(false);
     }
+  }
+
+  private postTraining(): void {
+    this.post({ type: 'phase', phase: 'training', detail: this.open().updates.detail });
   }
 
   /** After an update: chat uses what is active now. */
@@ -378,7 +418,7 @@ export class Engine {
     const { chat, updates } = this.open();
     if (chat.isWriting) return;
     if (updates.progress) {
-      this.post({ type: 'phase', phase: 'training', detail: 'Learning from your judgements.' });
+      this.postTraining();
       return;
     }
     const [signals, receipts] = await Promise.all([this.storage.listSignals(), this.storage.listReceipts()]);
@@ -451,4 +491,16 @@ export class Engine {
       conversations,
     };
   }
+}
+
+/** Whether a reply breaks off before its end. */
+function isCut({ state, reply }: Message): boolean {
+  return state === 'stopped' || reply?.cut === true;
+}
+
+/** Details of a reply whose text somebody else has finished. */
+function whole(details: ReplyDetails): ReplyDetails {
+  const edited: ReplyDetails = { ...details, tokenIds: [] };
+  delete edited.cut;
+  return edited;
 }

@@ -1,5 +1,5 @@
 import { configWithin, readAdapter, withRank, writeAdapter } from '../formats/adapter';
-import { writeReceiptFile } from '../formats/receipt-file';
+import { type ReceiptFile, writeReceiptFile } from '../formats/receipt-file';
 import type { ExportedFile } from '../protocol/protocol';
 import { ThumbprintError } from '../shared/errors';
 import { newId } from '../shared/ids';
@@ -11,8 +11,8 @@ import { DEFAULT_LORA } from '../training/types';
 import { adapterOf, type ModelHost } from './model-host';
 import { commitVersion } from './versions';
 
-/** An update as a file from which it can be repeated. @throws ThumbprintError `bad-input` when there is none such. */
-export async function exportReceipt(storage: Storage, receiptId: string): Promise<ExportedFile> {
+/** All that it takes to repeat an update. @throws ThumbprintError `bad-input` when that is no longer stored. */
+export async function receiptFile(storage: Storage, receiptId: string): Promise<ReceiptFile> {
   const receipts = await storage.listReceipts();
   const receipt = receipts.find(({ id }) => id === receiptId);
   if (!receipt) throw new ThumbprintError('bad-input', 'This update is no longer stored.');
@@ -26,12 +26,18 @@ export async function exportReceipt(storage: Storage, receiptId: string): Promis
       `This update began with v${parentVersion}, which is no longer stored: it cannot be repeated.`,
     );
   }
-  const learned = [...learnedBy(receipts, parentVersion)];
+  return { receipt, signals, learned: [...learnedBy(receipts, parentVersion)], parent };
+}
+
+/** An update as a file from which it can be repeated. @throws ThumbprintError as `receiptFile` does. */
+export async function exportReceipt(storage: Storage, receiptId: string): Promise<ExportedFile> {
+  const file = await receiptFile(storage, receiptId);
+  const { receipt } = file;
   const day = new Date(receipt.createdAt).toISOString().slice(0, 10);
   const version = receipt.version === undefined ? receipt.decision : `v${receipt.version}`;
   return {
     name: `thumbprint-receipt-${day}-${version}.json`,
-    content: writeReceiptFile({ receipt, signals, learned, parent }),
+    content: writeReceiptFile(file),
   };
 }
 

@@ -1,16 +1,20 @@
 import { outdatedSignals } from '../adaptation/drift';
 import { examplesOf } from '../adaptation/examples';
 import { planUpdate } from '../adaptation/plan';
-import { predict, runUpdate, type UpdateOutcome } from '../adaptation/update';
+import { replay } from '../adaptation/replay';
+import { predict, runUpdate, type UpdateHooks, type UpdateOutcome } from '../adaptation/update';
 import { writeAdapter } from '../formats/adapter';
+import type { ReceiptFile } from '../formats/receipt-file';
 import type { AdapterWeights } from '../formats/tensors';
-import type { EngineEvent, TrainingProgress } from '../protocol/protocol';
+import type { EngineEvent, Repetition, TrainingProgress } from '../protocol/protocol';
+import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { newId } from '../shared/ids';
 import type { Receipt, Signal, SkippedSignal, TrainingCheckpoint } from '../shared/records';
 import { activeSignals, learnedBy } from '../shared/signals';
 import { sha256 } from '../shared/sha256';
 import type { Storage } from '../storage/database';
+import { addReferences } from '../training/train';
 import { Trainer } from '../training/trainer';
 import {
   DEFAULT_HYPERPARAMETERS,
@@ -25,6 +29,7 @@ import { commitVersion } from './versions';
 
 /** Longest submit of training that chat may have to wait for. */
 const SUBMIT_MS = 50;
+const MOST_DIFFERENCES = 10;
 
 export interface UpdatesContext {
   storage: Storage;
@@ -38,10 +43,10 @@ export interface UpdatesContext {
 /** How an update ended, for the status line. */
 export type UpdateEnd = Pick<Receipt, 'decision' | 'reason' | 'version'>;
 
-/** Trains, judges, keeps or refuses: at most one update at a time. */
+/** Trains, judges, keeps or refuses; repeats what has been. One thing at a time. */
 export class Updates {
   private readonly context: UpdatesContext;
-  private running: { stopper: AbortController; progress: TrainingProgress } | null = null;
+  private running: { stopper: AbortController; progress: TrainingProgress; detail: string } | null = null;
   private suspended = false;
 
   constructor(context: UpdatesContext) {
@@ -50,6 +55,11 @@ export class Updates {
 
   get progress(): TrainingProgress | null {
     return this.running && { ...this.running.progress, paused: this.context.turns.isPaused };
+  }
+
+  /** What is being done, for the status line; empty while nothing is. */
+  get detail(): string {
+    return this.running?.detail ?? '';
   }
 
   pause(paused: boolean): void {
@@ -73,13 +83,39 @@ export class Updates {
    * @throws ThumbprintError `bad-input` when there is nothing to learn from. Failures while training end in a receipt.
    */
   async run(checkpoint?: TrainingCheckpoint): Promise<UpdateEnd> {
+    return this.alone('Learning from your judgements.', checkpoint?.step ?? 0, async () => {
+      const draft = await this.draft(checkpoint);
+      return this.withTrainer((trainer) => this.train(trainer, draft, checkpoint));
+    });
+  }
+
+  /**
+   * Repeats an update from its receipt and stores nothing.
+   * @throws ThumbprintError `mismatch`, `bad-input` as `replay` does; `cancelled`.
+   */
+  async repeat(file: ReceiptFile): Promise<Repetition> {
+    return this.alone('Repeating an update.', 0, async () => {
+      const { runtime, folder, texts, tokenizer } = this.context.host;
+      const { steps = DEFAULT_HYPERPARAMETERS.steps } = file.receipt.hyperparameters;
+      const { identical, sameDecision, differences } = await this.withTrainer((trainer) =>
+        replay(runtime, trainer, file, { name: folder.name, texts, tokenizer }, this.hooks(steps)),
+      );
+      return {
+        identical: identical ?? null,
+        sameDecision,
+        differences: differences.slice(0, MOST_DIFFERENCES),
+      };
+    });
+  }
+
+  /** Does one thing that trains, and tells how far it is. */
+  private async alone<T>(detail: string, step: number, work: () => Promise<T>): Promise<T> {
     if (this.running) throw new ThumbprintError('bad-input', 'An update is already being trained.');
-    const { host, turns } = this.context;
-    const stopper = new AbortController();
     this.running = {
-      stopper,
+      stopper: new AbortController(),
+      detail,
       progress: {
-        step: checkpoint?.step ?? 0,
+        step,
         steps: 0,
         loss: 0,
         margin: 0,
@@ -89,23 +125,56 @@ export class Updates {
       },
     };
     try {
-      const draft = await this.draft(checkpoint);
-      const trainer = await Trainer.create(host.runtime, {
-        rows: 2 * host.folder.config.context_window_size,
-        submitMs: SUBMIT_MS,
-        turn: () => turns.background(stopper.signal),
-        ...DEFAULT_LORA,
-      });
-      try {
-        return await this.train(trainer, draft, checkpoint);
-      } finally {
-        trainer.destroy();
-      }
+      return await work();
     } finally {
       this.running = null;
       this.context.post({ type: 'training', progress: null });
       await this.context.onChange();
     }
+  }
+
+  /** A trainer that lets chat go first, and ends when it is cancelled. */
+  private async withTrainer<T>(work: (trainer: Trainer) => Promise<T>): Promise<T> {
+    const { host, turns } = this.context;
+    const { signal } = required(this.running, 'the update').stopper;
+    const trainer = await Trainer.create(host.runtime, {
+      rows: 2 * host.folder.config.context_window_size,
+      submitMs: SUBMIT_MS,
+      turn: () => turns.background(signal),
+      ...DEFAULT_LORA,
+    });
+    try {
+      return await work(trainer);
+    } finally {
+      trainer.destroy();
+    }
+  }
+
+  /** Tells how far training and gate are, and ends them when they are cancelled. */
+  private hooks(steps: number, done = 0): UpdateHooks {
+    const { signal } = required(this.running, 'the update').stopper;
+    const started = performance.now();
+    let checking: number | undefined;
+    return {
+      signal,
+      onStage: (stage) => this.update({ stage, steps }),
+      onStep: (results) => {
+        const { loss = 0, margin = 0 } = results.at(-1) ?? {};
+        const secondsPerStep = (performance.now() - started) / 1000 / (results.length - done);
+        const secondsLeft = secondsPerStep * (steps - results.length);
+        this.update({ step: results.length, steps, loss, margin, secondsLeft });
+        return Promise.resolve();
+      },
+      onCheck: (step, checks) => {
+        checking ??= performance.now();
+        const secondsPerStep = (performance.now() - checking) / 1000 / Math.max(1, step - 1);
+        this.update({
+          step,
+          steps: checks,
+          secondsLeft: step > 1 ? secondsPerStep * (checks - step) : null,
+        });
+      },
+    };
   }
 
   private async draft(checkpoint: TrainingCheckpoint | undefined): Promise<Draft> {
@@ -166,8 +235,7 @@ export class Updates {
     }));
     let results: readonly StepResult[] = done;
     let foreseen: Pick<Receipt, 'predictions' | 'outdatedIds'> = {};
-    let checking: number | undefined;
-    const signal = this.running?.stopper.signal;
+    const hooks = this.hooks(draft.hyperparameters.steps, done.length);
     const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures' | 'scale'>): Receipt => ({
       id: newId(),
       createdAt: Date.now(),
@@ -187,14 +255,16 @@ export class Updates {
     });
     try {
       this.update({ stage: 'reference', steps: draft.hyperparameters.steps });
-      foreseen = await this.foresee(trainer, draft);
+      const train = await this.withReferences(trainer, draft.train);
+      const heldOut = await this.withReferences(trainer, draft.heldOut);
+      foreseen = await this.foresee(trainer, { ...draft, train, heldOut });
       const outcome = await runUpdate(
         host.runtime,
         trainer,
         {
           current: draft.current,
-          train: draft.train,
-          heldOut: draft.heldOut,
+          train,
+          heldOut,
           learned: draft.learned,
           outdated: new Set(foreseen.outdatedIds),
           texts: host.texts,
@@ -203,18 +273,11 @@ export class Updates {
           ...(checkpoint ? { resume: { state: checkpoint, results: done } } : {}),
         },
         {
-          ...(signal ? { signal } : {}),
-          onStage: (stage) => this.update({ stage, steps: draft.hyperparameters.steps }),
-          onCheck: (step, steps) => {
-            checking ??= performance.now();
-            const secondsPerStep = (performance.now() - checking) / 1000 / Math.max(1, step - 1);
-            this.update({ step, steps, secondsLeft: step > 1 ? secondsPerStep * (steps - step) : null });
-          },
-          onReferences: (examples) => this.keepReferences(examples),
+          ...hooks,
           onStep: async (all) => {
             results = all;
-            const secondsPerStep = (performance.now() - started) / 1000 / (all.length - done.length);
-            await this.afterStep(trainer, draft, all, secondsPerStep);
+            await hooks.onStep?.(all);
+            await this.saveCheckpoint(trainer, draft, all);
           },
         },
       );
@@ -264,32 +327,28 @@ export class Updates {
     return settled;
   }
 
-  private async keepReferences(examples: readonly TrainingExample[]): Promise<void> {
-    for (const example of examples) {
-      if (example.kind === 'text' || example.reference === undefined) continue;
+  /** Base log-probabilities: computed once for each signal, and stored with it. */
+  private async withReferences(
+    trainer: Trainer,
+    examples: readonly TrainingExample[],
+  ): Promise<TrainingExample[]> {
+    const complete = await addReferences(trainer, examples);
+    for (const [index, example] of complete.entries()) {
+      if (example === examples[index] || example.kind === 'text' || example.reference === undefined) continue;
       const reference =
         example.kind === 'pair'
           ? example.reference
           : { [example.up ? 'chosen' : 'rejected']: example.reference };
       await this.context.storage.updateSignal(example.id, { reference });
     }
+    return complete;
   }
 
-  private async afterStep(
+  private async saveCheckpoint(
     trainer: Trainer,
     draft: Draft,
     results: readonly StepResult[],
-    secondsPerStep: number,
   ): Promise<void> {
-    const last = results.at(-1);
-    const { steps } = draft.hyperparameters;
-    this.update({
-      step: results.length,
-      steps,
-      loss: last?.loss ?? 0,
-      margin: last?.margin ?? 0,
-      secondsLeft: secondsPerStep * (steps - results.length),
-    });
     const state = await trainer.state();
     await this.context.storage.saveCheckpoint({
       ...state,

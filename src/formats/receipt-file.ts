@@ -31,6 +31,9 @@ const SignalSchema = v.object({
   context: v.array(v.object({ role: v.picklist(['system', 'user', 'assistant']), content: v.string() })),
   chosen: v.exactOptional(v.string()),
   rejected: v.exactOptional(v.string()),
+  cut: v.exactOptional(
+    v.object({ chosen: v.exactOptional(v.literal(true)), rejected: v.exactOptional(v.literal(true)) }),
+  ),
   adapter: Count,
   model: v.string(),
   reference: v.exactOptional(

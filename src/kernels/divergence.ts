@@ -2,19 +2,29 @@ import shader from '../../shaders/loss/divergence.wgsl?raw';
 import type { Dispatch } from '../gpu/program';
 import { kernelSource } from './sources';
 
-/** (KL(p‖q), entropy of p, entropy of q, 0) in nats of a chunk's rows, from logits p and q [count, vocab]. */
+/** Words of a Divergence (shaders/loss/divergence.wgsl). */
+export const DIVERGENCE_WORDS = 5;
+
+/** How far the predictions of a chunk's rows lie apart, from logits p and q [count, vocab]. */
 export function divergence(args: {
   vocab: number;
   p: GPUBuffer;
   q: GPUBuffer;
-  /** vec4 a target. */
+  targets: GPUBuffer;
+  /** [targets, DIVERGENCE_WORDS] */
   divergences: GPUBuffer;
   chunk: GPUBuffer;
 }): Dispatch {
   return {
     kernel: kernelSource('divergence', shader, 'target'),
     constants: { VOCAB: args.vocab },
-    bindings: { p: args.p, q: args.q, divergences: args.divergences, chunk: args.chunk },
+    bindings: {
+      p: args.p,
+      q: args.q,
+      targets: args.targets,
+      divergences: args.divergences,
+      chunk: args.chunk,
+    },
     grid: ({ tokens }) => [tokens],
   };
 }

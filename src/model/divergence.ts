@@ -1,7 +1,7 @@
 import { Allocation } from '../gpu/allocation';
 import type { Gpu } from '../gpu/device';
 import { type BatchSize, type PipelineCache, Program, submit } from '../gpu/program';
-import { divergence } from '../kernels/divergence';
+import { divergence, DIVERGENCE_WORDS } from '../kernels/divergence';
 import { linear } from '../kernels/linear';
 import { rmsNorm } from '../kernels/rms-norm';
 import { gatherRows } from '../kernels/rows';
@@ -10,12 +10,16 @@ import { packBatch, type Sequence } from './packed-batch';
 import type { PackedForward, Turn } from './packed-forward';
 import { chunksOf } from './scorer';
 
-/** How the predictions of a reply's tokens differ with the adapter: sums over its tokens, in nats. */
+/** How the predictions of a reply's tokens differ with the adapter: sums over its tokens. */
 export interface Divergence {
-  /** KL(adapted ‖ base). */
+  /** KL(adapted ‖ base), in nats. */
   kl: number;
+  /** In nats. */
   entropy: number;
   baseEntropy: number;
+  /** How often the reply is expected to end: the sum of the probabilities of its end at each of its tokens. */
+  ends: number;
+  baseEnds: number;
   tokens: number;
 }
 
@@ -36,7 +40,7 @@ export class Comparison {
     this.memory = new Allocation(gpu);
     this.base = this.memory.storage('base stream', this.adapted.size);
     this.chunk = this.memory.uniform('chunk', 16);
-    this.divergences = this.memory.storage('divergences', forward.rows * 16);
+    this.divergences = this.memory.storage('divergences', forward.rows * DIVERGENCE_WORDS * 4);
   }
 
   static async create(gpu: Gpu, cache: PipelineCache, forward: PackedForward): Promise<Comparison> {
@@ -54,13 +58,13 @@ export class Comparison {
       const size = { tokens: batch.rows, targets, sequences: groups.length, examples: 0 };
       const values = await this.run(batch, size, turn);
       for (const { start, end } of batch.extents) {
-        const sum = { kl: 0, entropy: 0, baseEntropy: 0, tokens: end - start };
-        for (let i = start; i < end; i++) {
-          sum.kl += values[4 * i] ?? 0;
-          sum.entropy += values[4 * i + 1] ?? 0;
-          sum.baseEntropy += values[4 * i + 2] ?? 0;
+        const sums = new Float64Array(DIVERGENCE_WORDS);
+        for (let i = start * DIVERGENCE_WORDS; i < end * DIVERGENCE_WORDS; i++) {
+          const word = i % DIVERGENCE_WORDS;
+          sums[word] = (sums[word] ?? 0) + (values[i] ?? NaN);
         }
-        results.push(sum);
+        const [kl = NaN, entropy = NaN, baseEntropy = NaN, ends = NaN, baseEnds = NaN] = sums;
+        results.push({ kl, entropy, baseEntropy, ends, baseEnds, tokens: end - start });
       }
     }
     return results;
@@ -74,7 +78,7 @@ export class Comparison {
     return required(this.forward.streams.at(-1), 'last stream');
   }
 
-  /** vec4 a target: shaders/loss/divergence.wgsl */
+  /** [targets, DIVERGENCE_WORDS] */
   private async run(batch: ReturnType<typeof packBatch>, size: BatchSize, turn: Turn): Promise<Float32Array> {
     const { adapter } = this.forward.context;
     const scale = adapter.scale;
@@ -93,7 +97,7 @@ export class Comparison {
       this.gpu.write(this.chunk, new Uint32Array([count, start, 0, 0]));
       submit(this.gpu, { ...size, tokens: count, targets: count }, required(this.program, 'program'));
     }
-    return new Float32Array(await this.gpu.read(this.divergences, size.targets * 16));
+    return new Float32Array(await this.gpu.read(this.divergences, size.targets * DIVERGENCE_WORDS * 4));
   }
 
   private build(cache: PipelineCache): Promise<Program> {
@@ -115,7 +119,7 @@ export class Comparison {
     return Program.build(this.gpu, cache, [
       ...logits(this.adapted, p),
       ...logits(this.base, q),
-      divergence({ vocab: vocab_size, p, q, divergences: this.divergences, chunk }),
+      divergence({ vocab: vocab_size, p, q, targets, divergences: this.divergences, chunk }),
     ]);
   }
 }

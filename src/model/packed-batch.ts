@@ -65,8 +65,9 @@ export function packBatch(groups: readonly Group[]): PackedBatch {
         throw new ThumbprintError('bad-input', 'A reply without tokens cannot be scored.');
       const ownStart = row;
       const first = target;
+      const end = reply.at(-1) ?? 0;
       reply.forEach((token, i) => {
-        targets.set([row, token, extents.length, 0], target * TARGET_WORDS);
+        targets.set([row, token, extents.length, end], target * TARGET_WORDS);
         target++;
         put(i === 0 ? last : (reply[i - 1] ?? 0), shared + i, shared > 0 ? start + shared : 0, ownStart);
       });

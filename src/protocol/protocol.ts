@@ -12,8 +12,8 @@ export type Command =
   /** A sibling of the reply, written anew. */
   | { type: 'regenerate'; messageId: string }
   | { type: 'stop' }
-  /** The base model's answer where `messageId` stands, not stored. */
-  | { type: 'compare'; messageId: string }
+  /** What a version answers where `messageId` stands, not stored; 0 is the base. */
+  | { type: 'compare'; messageId: string; version: number }
   | { type: 'signal'; messageId: string; kind: 'up' | 'down' }
   | { type: 'edit'; messageId: string; text: string }
   | { type: 'withdraw'; signalId: string }
@@ -29,6 +29,10 @@ export type Command =
   | { type: 'cancel-training' }
   /** An update as a file from which it can be repeated. */
   | { type: 'export-receipt'; receiptId: string }
+  /** Reads such a file, to show it. */
+  | { type: 'open-receipt'; text: string }
+  /** Trains and judges once more what the receipt tells of, one stored here or one on file; nothing is stored. */
+  | { type: 'repeat-receipt'; source: { receiptId: string } | { text: string } }
   /** The two files of a PEFT adapter. */
   | { type: 'export-adapter'; version: number }
   /** A new version from the files of a PEFT adapter, and its use. */
@@ -48,12 +52,23 @@ export interface Answers {
   start: Snapshot;
   send: { conversationId: string; userMessageId: string; replyId: string };
   regenerate: { replyId: string };
-  compare: { text: string; adapter: 0 };
+  compare: { text: string; adapter: number };
   signal: { signalId: string };
   edit: { signalId: string };
   'export-receipt': ExportedFile;
+  'open-receipt': Receipt;
+  'repeat-receipt': Repetition;
   'export-adapter': ExportedFile[];
   'import-adapter': { version: number };
+}
+
+/** What an update came to when it was repeated. */
+export interface Repetition {
+  /** The candidate is the same bit for bit; null where the receipt names none. */
+  identical: boolean | null;
+  sameDecision: boolean;
+  /** Numbers of the receipt that differ now: the ten of the largest relative difference, the largest first. */
+  differences: { what: string; then: number; now: number }[];
 }
 
 /** A file for the user to keep. */

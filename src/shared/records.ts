@@ -59,6 +59,8 @@ export interface ReplyDetails {
   /** The seed really used. */
   seed: number;
   tokenIds: number[];
+  /** It did not end by itself: it was stopped, or as long as a reply may be. */
+  cut?: true;
   promptTokens: number;
   /** Prompt tokens that had to be computed; the rest was in the KV cache. */
   prefilledTokens: number;
@@ -80,10 +82,12 @@ export interface Signal {
   messageId: string;
   /** Turns before the reply, so that the signal outlives its conversation. */
   context: ChatTurn[];
-  /** The reply that is liked: absent for `down`. */
+  /** The reply that is liked: absent for `down`. At least one of the two is there. */
   chosen?: string;
-  /** The reply that is disliked: absent for `up`. */
+  /** The reply that is disliked: absent for `up`, and for the edit of an empty reply. */
   rejected?: string;
+  /** Which of the two was cut off: where it breaks off is not to be learned as an end. */
+  cut?: { chosen?: true; rejected?: true };
   /** Adapter version that wrote the judged reply. */
   adapter: number;
   /** sha-256 of the base model that wrote it. */
@@ -95,6 +99,8 @@ export interface Signal {
 /**
  * What a gate may measure, in the order of a receipt. `trained_…`: measured on the signals trained on, while there are too
  * few to hold some back. `unseen_gain`: of the judgements that training has not seen, the share that became surer.
+ * `own_kl_per_token`: nats by which the candidate's predictions of the judged replies differ from the base's.
+ * `length_ratio`: expected length of the candidate's replies beside the base's.
  */
 export const GATE_FIGURES = [
   'unseen_gain',
@@ -106,7 +112,9 @@ export const GATE_FIGURES = [
   'trained_brier',
   'earlier_accuracy',
   'anchor_bits_per_token',
+  'own_kl_per_token',
   'entropy_ratio',
+  'length_ratio',
   'decline_log_odds',
   'correct_log_odds',
 ] as const;

@@ -12,6 +12,23 @@ export function activeSignals(signals: readonly Signal[]): Signal[] {
   });
 }
 
+/** Whether two signals are of one reply, or lone thumbs of the same text after the same turns: the later one counts. */
+export function judgeTheSame(a: Signal, b: Signal): boolean {
+  if (a.messageId === b.messageId) return true;
+  const texts = (signal: Signal): string[] =>
+    [signal.chosen, signal.rejected].filter((text) => text !== undefined);
+  const [ofA, ofB] = [texts(a), texts(b)];
+  return (
+    ofA.length === 1 &&
+    ofB.length === 1 &&
+    ofA[0] === ofB[0] &&
+    a.context.length === b.context.length &&
+    a.context.every(
+      ({ role, content }, i) => role === b.context[i]?.role && content === b.context[i]?.content,
+    )
+  );
+}
+
 /** What an update made of a signal. */
 export type SignalOutcome =
   | { state: 'learned'; version: number }

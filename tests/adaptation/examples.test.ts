@@ -4,6 +4,7 @@ import { planUpdate } from '../../src/adaptation/plan';
 import type { Receipt, Signal } from '../../src/shared/records';
 import {
   activeSignals,
+  judgeTheSame,
   learnedBy,
   signalOutcomes,
   versionWithout,
@@ -109,6 +110,40 @@ describe('signals', () => {
     const gone = signal({ withdrawnAt: 5 });
     const edit = signal({ messageId: 'same', kind: 'edit', chosen: 'b', rejected: 'a' });
     expect(activeSignals([first, second, gone, edit])).toEqual([second, edit]);
+  });
+
+  it('replace others of the same reply, also where it was written a second time', () => {
+    const liked = signal({ messageId: 'one', chosen: 'a' });
+    const same: Partial<Signal>[] = [
+      { messageId: 'one', kind: 'down', rejected: 'a' },
+      { messageId: 'one', kind: 'edit', chosen: 'b', rejected: 'a' },
+      { kind: 'down', rejected: 'a' },
+    ];
+    for (const other of same) expect(judgeTheSame(liked, signal(other))).toBe(true);
+    const others: Partial<Signal>[] = [
+      { kind: 'down', rejected: 'b' },
+      { kind: 'choose', chosen: 'a', rejected: 'b' },
+      { kind: 'down', rejected: 'a', context: [{ role: 'user', content: 'Hello' }] },
+      { kind: 'down', rejected: 'a', context: [] },
+    ];
+    for (const other of others) expect(judgeTheSame(liked, signal(other))).toBe(false);
+  });
+
+  it('of a reply that was cut off do not teach it as an end, and edits of an empty one are likes', () => {
+    const { examples } = examplesOf(
+      [
+        signal({ chosen: 'ok', cut: { chosen: true } }),
+        signal({ kind: 'edit', chosen: 'new', rejected: 'old', cut: { rejected: true } }),
+        signal({ kind: 'edit', chosen: 'new' }),
+      ],
+      OPTIONS,
+    );
+    const ids = (text: string): number[] => Array.from(text, (c) => c.charCodeAt(0));
+    expect(examples).toMatchObject([
+      { kind: 'thumb', up: true, reply: ids('ok') },
+      { kind: 'pair', chosen: [...ids('new'), 2], rejected: ids('old') },
+      { kind: 'thumb', up: true, reply: [...ids('new'), 2] },
+    ]);
   });
 
   it('become pairs and thumbs, with their stored references if the model is the same', () => {

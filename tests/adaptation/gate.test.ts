@@ -18,6 +18,10 @@ interface Model {
   candidate: Table;
   /** Of the candidate, at full scale. */
   entropyRatio?: number;
+  /** Of the candidate, from the base: nats a token. */
+  kl?: number;
+  /** How often the candidate's replies end beside the base's. */
+  ends?: number;
   gains?: number[];
 }
 
@@ -27,6 +31,8 @@ function scorerOf({
   current = {},
   candidate,
   entropyRatio = 0.95,
+  kl = 0.05,
+  ends = 1,
   gains = [1],
 }: Model): GateScorer & {
   crossFits: number;
@@ -47,9 +53,11 @@ function scorerOf({
     compare: (sequences, scale) =>
       Promise.resolve(
         sequences.map(() => ({
-          kl: 0.1,
+          kl: scale ** 2 * kl,
           entropy: 1 - scale * (1 - entropyRatio),
           baseEntropy: 1,
+          ends: ends ** scale,
+          baseEnds: 1,
           tokens: 1,
         })),
       ),
@@ -66,6 +74,7 @@ const pair = (chosen: number, rejected: number): TrainingExample => ({
   prompt: [0],
   chosen: [chosen],
   rejected: [rejected],
+  reference: { chosen: -5, rejected: -5 },
 });
 
 const HELD = [pair(0, 1), pair(2, 3)];
@@ -132,6 +141,13 @@ describe('the gate', () => {
       /its doubt is 50 % of what it was, 80 % is the least/,
     ],
     [
+      'has moved far from the base',
+      { candidate: GOOD, kl: 9 },
+      /moved too far from the base: 9\.00 nats a token/,
+    ],
+    ['would say less', { candidate: GOOD, ends: 2.5 }, /its replies would be 0\.4 times as long/],
+    ['would ramble', { candidate: GOOD, ends: 0.4 }, /its replies would be 2\.5 times as long/],
+    [
       'would sooner comply with harm',
       { candidate: { ...GOOD, [COMPLY]: -3 } },
       /sooner do what it should decline/,
@@ -155,6 +171,24 @@ describe('the gate', () => {
     expect((await runGate(scorerOf(model), input())).kept).toBe(true);
   });
 
+  it('lets replies grow as short or as long as the judgements ask for', async () => {
+    const long = (token: number): number[] => [token, token, token];
+    const brief = HELD.map((one) =>
+      one.kind === 'pair' ? { ...one, rejected: long(one.rejected[0] ?? 0) } : one,
+    );
+    const wordy = HELD.map((one) =>
+      one.kind === 'pair' ? { ...one, chosen: long(one.chosen[0] ?? 0) } : one,
+    );
+    const judge = (ends: number, heldOut: TrainingExample[]) =>
+      runGate(scorerOf({ candidate: GOOD, ends }), input({ heldOut }));
+    const short = await judge(2.5, brief);
+    expect(short).toMatchObject({ kept: true, scale: 1 });
+    expect(figure(short.figures, 'length_ratio')?.after).toBe(0.4);
+    expect(await judge(2.5, wordy)).toMatchObject({ kept: false });
+    expect(await judge(0.4, wordy)).toMatchObject({ kept: true, scale: 1 });
+    expect(await judge(0.4, brief)).toMatchObject({ kept: false });
+  });
+
   it('keeps half of one that forgets only at full strength', async () => {
     const result = await runGate(scorerOf({ candidate: { ...GOOD, [ANCHOR]: -5.1 } }), input());
     expect(result).toMatchObject({ kept: true, scale: 0.5 });
@@ -166,8 +200,8 @@ describe('the gate', () => {
 
   it('judges by what it was trained on while there is nothing else, and says so', async () => {
     const trained: TrainingExample[] = [
-      { kind: 'thumb', id: 'a', prompt: [0], reply: [0], up: true },
-      { kind: 'thumb', id: 'b', prompt: [0], reply: [1], up: false },
+      { kind: 'thumb', id: 'a', prompt: [0], reply: [0], up: true, reference: -5 },
+      { kind: 'thumb', id: 'b', prompt: [0], reply: [1], up: false, reference: -5 },
     ];
     const result = await runGate(
       scorerOf({ candidate: GOOD }),

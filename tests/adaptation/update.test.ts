@@ -63,6 +63,8 @@ describe('an update', () => {
       forgetting: 9,
       earlier: 1,
       brier: 1,
+      divergence: Infinity,
+      length: Infinity,
       entropy: 0,
       decline: 99,
       correct: 99,
@@ -108,13 +110,13 @@ describe('an update', () => {
   });
 
   it('is predicted before it is learned', async () => {
-    const { train } = input(pairs(6, true));
-    expect(await predict(trainer, null, train)).toEqual({});
     const adapter = { ...seededAdapter(TINY_CONFIG, DEFAULT_LORA.rank, 16, 9), base: runtime.sha256 };
+    trainer.load(adapter);
+    const train = await addReferences(trainer, input(pairs(6, true)).train);
+    expect(await predict(trainer, null, train)).toEqual({});
     const margins = await predict(trainer, adapter, train);
     expect(Object.keys(margins)).toEqual(train.map(({ id }) => id));
-    trainer.load(adapter);
-    const [first] = await addReferences(trainer, train);
+    const [first] = train;
     if (first?.kind !== 'pair') throw new Error('no pair');
     const { prompt, chosen, rejected, reference } = first;
     const [good, bad] = await trainer.score(

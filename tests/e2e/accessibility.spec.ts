@@ -17,6 +17,9 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await expect(page.getByRole('article')).toHaveAttribute('data-state', 'done', { timeout: 60_000 });
       expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
       await page.screenshot({ path: `test-results/chat-${colorScheme}-${name.toLowerCase()}.png` });
+      await page.goto('/#learning');
+      await expect(page.getByRole('heading', { name: 'Learning' })).toBeFocused();
+      expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
     });
   }
 }

@@ -169,13 +169,29 @@ test('Tab reaches everything in the order of the page, and shows where it is', a
   for (const key of ['Tab', 'Shift+Tab']) {
     while ((await focus()).name !== '') await page.keyboard.press(key);
     const reached: string[] = [];
-    for (await page.keyboard.press(key); (await focus()).name !== ''; await page.keyboard.press(key)) {
+    while (reached.length < all.length) {
+      await page.keyboard.press(key);
       const { name, visible } = await focus();
       expect({ name, visible }).toEqual({ name, visible: true });
       reached.push(name);
     }
+    // Past the last, the browser's own controls have the focus, which Chromium leaves out now and then.
+    await page.keyboard.press(key);
+    expect(['', reached[0]]).toContain((await focus()).name);
     expect(reached).toEqual(key === 'Tab' ? all : all.toReversed());
   }
+});
+
+test('learning opens as a page, and the chat is as it was when one comes back', async () => {
+  await press('Open as a page');
+  await expectFocus('Learning');
+  await press('Back to the chat');
+  await expect(field(page)).toBeFocused();
+  await expect(field(page)).toHaveValue('And then?');
+  await page.goBack();
+  await expectFocus('Learning');
+  await page.goBack();
+  await expect(field(page)).toBeFocused();
 });
 
 test('on a phone, the drawers open by keyboard and give the focus back', async () => {

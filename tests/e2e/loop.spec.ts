@@ -113,6 +113,18 @@ test('chat, judge, train, keep, offline', async ({ page, context, baseURL }) => 
     passed: true,
   });
   expect(signals).toHaveLength(8);
+  await page.locator('input[type=file][accept=".json"]').setInputFiles(await file.path());
+  const opened = page.getByRole('dialog', { name: 'Receipt' });
+  await expect(opened).toContainText('Kept as v1');
+  await expect(opened.getByRole('button', { name: 'Repeat it here' })).toBeEnabled();
+  await page.keyboard.press('Escape');
+
+  // Any version answers once more, beside the reply.
+  await page.getByRole('button', { name: 'Compare' }).click();
+  const compared = page.getByRole('dialog', { name: 'Compare versions' });
+  await compared.getByLabel('First answer').selectOption('v1');
+  await expect(compared.locator('section').first().locator('ol')).not.toHaveCount(0, { timeout: 60_000 });
+  await page.keyboard.press('Escape');
 
   await page.reload();
   await waitForPhase(page, /ready/, 120_000);

@@ -71,7 +71,9 @@ test('a judgement is unlearned together with the version that learned it', async
   const weights = downloads.find((download) => download.suggestedFilename().endsWith('.safetensors'));
   const bytes = await readFile((await weights?.path()) ?? '');
   const choose = (name: string, buffer: Buffer) =>
-    page.locator('input[type=file]').setInputFiles({ name, buffer, mimeType: 'application/octet-stream' });
+    page
+      .locator('input[accept*=safetensors]')
+      .setInputFiles({ name, buffer, mimeType: 'application/octet-stream' });
   await choose('mine.safetensors', bytes);
   await expect(use('v2')).toBeEnabled();
   await expect(page.getByText('Imported from mine.safetensors')).toBeVisible();

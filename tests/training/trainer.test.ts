@@ -175,13 +175,15 @@ describe('the trainer', () => {
             batch.targets.flatMap(({ row }) => [...rowOf(logits, row, TINY_CONFIG.vocab_size)]),
           );
         };
-        const expected = new Float64Array(3);
-        divergence(rows(toReference(adapter())), rows(null), TINY_CONFIG.vocab_size).forEach((value, n) => {
-          if (n % 4 < 3) expected[n % 4] = (expected[n % 4] ?? 0) + value;
+        const expected = new Float64Array(5);
+        const ends = reply.map(() => reply.at(-1) ?? NaN);
+        const { vocab_size } = TINY_CONFIG;
+        divergence(rows(toReference(adapter())), rows(null), ends, vocab_size).forEach((value, n) => {
+          expected[n % 5] = (expected[n % 5] ?? 0) + value;
         });
-        const { kl, entropy, baseEntropy, tokens } = measured[i] ?? {};
+        const { kl, entropy, baseEntropy, ends: ending, baseEnds, tokens } = measured[i] ?? {};
         expect(tokens).toBe(reply.length);
-        const values = [kl, entropy, baseEntropy].map((value) => value ?? NaN);
+        const values = [kl, entropy, baseEntropy, ending, baseEnds].map((value) => value ?? NaN);
         expectClose(values, expected, { rtol: 1e-3, atolScale: 1e-4 }, `sequence ${i}`);
       });
       trainer.slot.load(null);

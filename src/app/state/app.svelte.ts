@@ -1,13 +1,19 @@
 import { createContext } from 'svelte';
-import type { Message } from '../../shared/records';
+import type { Message, Receipt, Settings } from '../../shared/records';
 import { openStorage, type ReadableStorage } from '../../storage/database';
+import { placeOf, type Place } from './address';
 import { ChatState } from './chat.svelte';
 import { EngineState } from './engine.svelte';
 import { Judging } from './judging.svelte';
 import { Library } from './library.svelte';
+import { Repeats } from './repeats.svelte';
 import type { UpdateState } from './update.svelte';
 
-export type Dialog = { kind: 'settings' } | { kind: 'compare'; message: Message };
+export type Dialog =
+  | { kind: 'settings' }
+  | { kind: 'compare'; message: Message }
+  /** The receipt of a file, with the file's text. */
+  | { kind: 'receipt'; receipt: Receipt; text: string };
 
 /** All state of the page. Components get it from the context. */
 export class AppState {
@@ -15,11 +21,18 @@ export class AppState {
   readonly library: Library;
   readonly chat: ChatState;
   readonly judging: Judging;
+  readonly repeats: Repeats;
   readonly update: UpdateState;
+  page = $state<Place['page']>('chat');
   dialog = $state.raw<Dialog | null>(null);
   /** Which side panel lies over the chat, where there is no room beside it. */
   drawer = $state<'chats' | 'learning' | null>(null);
   #storage: Promise<ReadableStorage> | null = null;
+
+  /** What the address is to name. */
+  place = $derived.by((): Place =>
+    this.page === 'learning' ? { page: 'learning' } : { page: 'chat', id: this.chat.openId },
+  );
 
   /** Generating or training: a reload would cut it off. */
   busy = $derived.by(() => this.chat.generating || this.engine.training !== null);
@@ -29,15 +42,18 @@ export class AppState {
     this.library = new Library(this.engine);
     this.chat = new ChatState(this.engine, this.library, () => this.storage());
     this.judging = new Judging(this.engine, this.library);
+    this.repeats = new Repeats(this.engine);
     this.update = update;
   }
 
   /** Shows what is stored, then starts the engine: chats can be read whatever becomes of it. */
   async start(): Promise<void> {
+    const place = placeOf(location.hash);
+    this.page = place.page;
     let unreadable: unknown;
     try {
       await this.library.load(await this.storage());
-      const named = this.library.conversation(conversationInAddress());
+      const named = place.page === 'chat' ? this.library.conversation(place.id) : undefined;
       await this.chat.open((named ?? this.library.conversations[0])?.id ?? null);
     } catch (error) {
       unreadable = error;
@@ -63,12 +79,30 @@ export class AppState {
     return this.#storage;
   }
 
+  /** Goes where the address says after it has changed: by a link, or by Back. */
+  followAddress(): void {
+    const place = placeOf(location.hash);
+    this.drawer = null;
+    this.page = place.page;
+    if (place.page === 'learning' || place.id === this.chat.openId) return;
+    if (place.id !== null && this.library.conversation(place.id)) this.openChat(place.id);
+  }
+
+  /** Changes settings, on screen at once: the next change builds on it. */
+  async changeSettings(part: Partial<Settings>): Promise<void> {
+    const before = this.library.settings;
+    this.library.settings = { ...before, ...part };
+    if (!(await this.engine.tell({ type: 'settings', settings: part }))) this.library.settings = before;
+  }
+
   newChat(): void {
+    this.page = 'chat';
     this.drawer = null;
     void this.chat.open(null);
   }
 
   openChat(id: string): void {
+    this.page = 'chat';
     this.drawer = null;
     this.chat.open(id).catch((error: unknown) => this.engine.report(error));
   }
@@ -84,16 +118,3 @@ export class AppState {
 }
 
 export const [getApp, setApp] = createContext<AppState>();
-
-const ADDRESS_PREFIX = '#chat=';
-
-/** The conversation that the page's address names, so that a reload stays where it was. */
-function conversationInAddress(): string | null {
-  return location.hash.startsWith(ADDRESS_PREFIX) ? location.hash.slice(ADDRESS_PREFIX.length) : null;
-}
-
-/** Names the open conversation in the address, without a new entry in the history. */
-export function nameInAddress(id: string | null): void {
-  const hash = id === null ? '' : ADDRESS_PREFIX + id;
-  if (location.hash !== hash) history.replaceState(null, '', location.pathname + location.search + hash);
-}

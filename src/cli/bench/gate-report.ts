@@ -1,10 +1,10 @@
 import { mean } from '../../adaptation/margins';
 import { GATE_FIGURES, type GateFigure } from '../../shared/records';
 import { grouped } from './runs';
-import type { Labels, Style } from './styles';
+import type { Labels, Preference } from './styles';
 
 export interface GateRun {
-  style: Style;
+  style: Preference;
   signals: 'pairs' | 'thumbs';
   labels: Labels;
   k: number;

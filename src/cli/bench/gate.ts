@@ -8,22 +8,26 @@ import { openEngine } from '../engine';
 import { log, printJson, readJson, writeFiles } from '../io';
 import { gateCsv, gateMarkdown, type GateRow, type GateRun } from './gate-report';
 import { exampleOf } from './personalize';
-import { listOption, readDone, sameRun, withoutResume } from './runs';
-import { LABELS, readStyles, relabel, simulate, STYLES, STYLES_FILE } from './styles';
+import { crossed, listOption, readDone, sameRun, withoutResume } from './runs';
+import { LABELS, PREFERENCES, readStyles, relabel, simulate, STYLES, STYLES_FILE } from './styles';
 
 /** `bench gate`: one JSON line an update, and a CSV and a Markdown table when --out names a folder. */
 export async function bench(args: readonly string[]): Promise<void> {
-  const { options } = parseOptions(args, {
-    model: 'string',
-    styles: 'string',
-    signals: 'string',
-    labels: 'string',
-    k: 'string',
-    seeds: 'number',
-    resume: 'string',
-    out: 'string',
-  });
-  const styles = listOption(options.styles ?? STYLES.join(','), STYLES);
+  const { options } = parseOptions(
+    args,
+    {
+      model: 'string',
+      styles: 'string',
+      signals: 'string',
+      labels: 'string',
+      k: 'string',
+      seeds: 'number',
+      resume: 'string',
+      out: 'string',
+    },
+    1,
+  );
+  const styles = listOption(options.styles ?? STYLES.join(','), PREFERENCES);
   const kinds = listOption(options.signals ?? 'pairs', ['pairs', 'thumbs'] as const);
   const labels = listOption(options.labels ?? 'honest,coin', LABELS);
   const sizes = (options.k ?? '20').split(',').map(Number);
@@ -68,15 +72,8 @@ export async function bench(args: readonly string[]): Promise<void> {
     };
   };
 
-  const runs = styles.flatMap((style) =>
-    kinds.flatMap((signals) =>
-      labels.flatMap((label) =>
-        sizes.flatMap((k) => seeds.map((seed): GateRun => ({ style, signals, labels: label, k, seed }))),
-      ),
-    ),
-  );
   const rows: GateRow[] = [];
-  for (const run of runs) {
+  for (const run of crossed<GateRun>({ style: styles, signals: kinds, labels, k: sizes, seed: seeds })) {
     const row = done.find((other) => sameRun<GateRun>(run, other)) ?? (await runOne(run));
     rows.push(row);
     printJson({ ...row, conditions });
@@ -86,7 +83,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   await writeFiles(options.out, {
     'gate.csv': gateCsv(rows),
     'gate.md': gateMarkdown(rows, {
-      command: `npm run cli -- bench gate ${withoutResume(args).join(' ')}`,
+      command: `npm run cli -- bench ${withoutResume(args).join(' ')}`,
       device: runtime.gpu.info.description,
     }),
   });

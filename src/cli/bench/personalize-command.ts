@@ -8,33 +8,38 @@ import { parseOptions } from '../args';
 import { openEngine } from '../engine';
 import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
 import { log, printJson, readJson, writeFiles } from '../io';
-import { type Baseline, type BenchRow, measureBaseline, runOne } from './personalize';
-import { listOption, readDone, sameRun, withoutResume } from './runs';
-import { plot } from './personalize-plot';
-import { csv, markdown } from './personalize-report';
+import { type Baseline, type BenchRow, type BenchRun, measureBaseline, runOne } from './personalize';
+import { crossed, listOption, readDone, sameRun, withoutResume } from './runs';
+import { csv, markdown, plot } from './personalize-report';
 import { trainStyleClassifier } from './style-classifier';
-import { readStyles, STYLES, STYLES_FILE } from './styles';
+import { LABELS, PREFERENCES, readStyles, STYLES_FILE } from './styles';
 
 /** `bench personalize`: one JSON line a run, and a CSV, a Markdown table and a plot when --out names a folder. */
 export async function bench(args: readonly string[]): Promise<void> {
-  const { options } = parseOptions(args, {
-    model: 'string',
-    styles: 'string',
-    signals: 'string',
-    k: 'string',
-    seeds: 'number',
-    rank: 'number',
-    ...HYPERPARAMETER_OPTIONS,
-    held: 'number',
-    'rehearsal-weight': 'number',
-    'layer-decay': 'number',
-    'label-smoothing': 'number',
-    'margin-stop': 'number',
-    resume: 'string',
-    out: 'string',
-  });
-  const styles = listOption(options.styles ?? 'list,short,warm', STYLES);
+  const { options } = parseOptions(
+    args,
+    {
+      model: 'string',
+      styles: 'string',
+      signals: 'string',
+      labels: 'string',
+      k: 'string',
+      seeds: 'number',
+      rank: 'number',
+      ...HYPERPARAMETER_OPTIONS,
+      held: 'number',
+      'rehearsal-weight': 'number',
+      'layer-decay': 'number',
+      'label-smoothing': 'number',
+      'margin-stop': 'number',
+      resume: 'string',
+      out: 'string',
+    },
+    1,
+  );
+  const styles = listOption(options.styles ?? 'list,short,warm', PREFERENCES);
   const kinds = listOption(options.signals ?? 'pairs,thumbs', ['pairs', 'thumbs'] as const);
+  const labels = listOption(options.labels ?? 'honest', LABELS);
   const sizes = (options.k ?? '20').split(',').map(Number);
   const model = options.model ?? 'models/thumbling';
   const defaults = DEFAULT_HYPERPARAMETERS;
@@ -66,26 +71,22 @@ export async function bench(args: readonly string[]): Promise<void> {
   const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
   let baseline: Baseline | undefined;
   const rows: BenchRow[] = [];
-  for (const style of styles) {
-    for (const signals of kinds) {
-      for (const k of sizes) {
-        for (let seed = 1; seed <= (options.seeds ?? 3); seed++) {
-          const run = { style, signals, k, seed };
-          let row = done.find((other) => sameRun(run, other));
-          if (!row) {
-            baseline ??= await measureBaseline(engine, data.held, anchors);
-            const settings = { hyperparameters, rank, rehearsal, classify };
-            row = await runOne(engine, run, data, anchors, baseline, settings);
-          }
-          rows.push(row);
-          printJson({ ...row, conditions });
-          log(`${style} ${signals} K=${k} seed ${seed}: accuracy ${row.accuracy.toFixed(3)}`);
-        }
-      }
+  const seeds = Array.from({ length: options.seeds ?? 3 }, (_, i) => i + 1);
+  for (const run of crossed({ style: styles, signals: kinds, labels, k: sizes, seed: seeds })) {
+    let row = done.find((other) => sameRun<BenchRun>(run, other));
+    if (!row) {
+      baseline ??= await measureBaseline(engine, data.held, anchors);
+      const settings = { hyperparameters, rank, rehearsal, classify };
+      row = await runOne(engine, run, data, anchors, baseline, settings);
     }
+    rows.push(row);
+    printJson({ ...row, conditions });
+    log(
+      `${run.style} ${run.signals} ${run.labels} K=${run.k} seed ${run.seed}: accuracy ${row.accuracy.toFixed(3)}`,
+    );
   }
   if (options.out === undefined) return;
-  const command = `npm run cli -- bench personalize ${withoutResume(args).join(' ')}`;
+  const command = `npm run cli -- bench ${withoutResume(args).join(' ')}`;
   await writeFiles(options.out, {
     'personalize.csv': csv(rows),
     'personalize.md': markdown(rows, {

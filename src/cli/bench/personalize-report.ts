@@ -1,10 +1,12 @@
 import type { Hyperparameters } from '../../training/types';
 import type { BenchRow } from './personalize';
+import { chart } from './chart';
 import { grouped } from './runs';
 
 const COLUMNS = [
   'style',
   'signals',
+  'labels',
   'k',
   'seed',
   'accuracy',
@@ -42,12 +44,29 @@ export interface ReportOptions {
   classifierAccuracy: number;
 }
 
+/** A line for each user and kind of signals, dashed for lone thumbs. */
+export function plot(rows: readonly BenchRow[]): string {
+  const users = [...grouped(rows, ({ style, labels }) => `${style} ${labels}`).keys()];
+  const series = [
+    ...grouped(rows, ({ style, labels, signals }) => `${style} ${labels} ${signals}`).values(),
+  ].map((measured) => {
+    const { style = 'list', labels = 'honest', signals = 'pairs' } = measured[0] ?? {};
+    return {
+      name: [style, signals, ...(labels === 'honest' ? [] : [labels])].join(' '),
+      measured,
+      colour: users.indexOf(`${style} ${labels}`),
+      dashed: signals === 'thumbs',
+    };
+  });
+  return chart(series, { title: 'Held-out preference accuracy over K signals', logarithmic: true });
+}
+
 /** Means over seeds, with the least and largest accuracy, and what the model now says. */
 export function markdown(
   rows: readonly BenchRow[],
   { command, hyperparameters, device, classifierAccuracy }: ReportOptions,
 ): string {
-  const groups = grouped(rows, ({ style, signals, k }) => `${style} ${signals} ${k}`);
+  const groups = grouped(rows, ({ style, signals, labels, k }) => `${style} ${signals} ${labels} ${k}`);
   const body = [...groups.values()].map((group) => {
     const [first] = group;
     const mean = (
@@ -58,6 +77,7 @@ export function markdown(
     return [
       first?.style,
       first?.signals,
+      first?.labels,
       first?.k,
       `${mean('accuracy').toFixed(3)} (${Math.min(...accuracies).toFixed(3)}–${Math.max(...accuracies).toFixed(3)})`,
       `${percent(mean('own_style_share'))} (${percent(first?.own_style_share_base ?? 0)})`,
@@ -72,13 +92,13 @@ export function markdown(
 
 Written by \`${command}\` on ${device}: the int4 model, trained by the WGSL kernels. Means over ${seeds} seed(s); in
 brackets the range, or the base model's figure. Accuracy: of all held-out pairs (the style's reply beside each other
-style's) the share that the implicit reward log π/π_ref orders as the user would; the base has 0.5 by construction.
+style's; for a user who likes what is shorter, any two replies) the share that the implicit reward log π/π_ref orders as the user would; the base has 0.5 by construction.
 Own style, lists and words: own greedy replies to all held-out prompts. Own style is judged by a logistic regression on
 character n-grams, which names ${percent(classifierAccuracy)} of the held-out replies rightly; lists are counted by their
-numbers. Forgetting: bits per token on the 64 anchor texts.
+numbers. Labels: honest, one in five the wrong way round (flipped), or tossed (coin). Forgetting: bits per token on the 64 anchor texts.
 
-| style | signals | K | accuracy | own style | lists | words | forgetting | s a step |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| user likes | signals | labels | K | accuracy | own style | lists | words | forgetting | s a step |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${body.map((line) => `| ${line} |`).join('\n')}
 
 Hyperparameters: ${Object.entries(hyperparameters)
@@ -95,7 +115,7 @@ function samples(row: BenchRow | undefined): string {
   const lines = row.samples.map(
     ({ prompt, base, adapted }) => `| ${cell(prompt)} | ${cell(base)} | ${cell(adapted)} |`,
   );
-  return `### ${row.style}, ${row.k} ${row.signals}, seed ${row.seed}
+  return `### ${row.style}, ${row.k} ${row.signals}, ${row.labels}, seed ${row.seed}
 
 | prompt | base | adapted |
 | --- | --- | --- |

@@ -12,8 +12,17 @@ import type { Trainer } from '../../training/trainer';
 import type { Hyperparameters, TrainingExample } from '../../training/types';
 import type { ModelFolder } from '../../formats/model-folder';
 import { GREEDY } from './greedy';
+import { countCorrect, heldSequences } from './held-out';
 import type { StyleClassifier } from './style-classifier';
-import { simulate, type SimulatedSignal, type Style, type StyledPrompt, STYLES } from './styles';
+import {
+  type Labels,
+  type Preference,
+  relabel,
+  simulate,
+  type SimulatedSignal,
+  type StyledPrompt,
+  wordsOf,
+} from './styles';
 import { wilson95 } from './wilson';
 
 /** What the bench runs on. */
@@ -26,8 +35,9 @@ export interface BenchEngine {
 }
 
 export interface BenchRun {
-  style: Style;
+  style: Preference;
   signals: 'pairs' | 'thumbs';
+  labels: Labels;
   k: number;
   seed: number;
 }
@@ -60,14 +70,6 @@ export interface Baseline {
   replies: string[];
 }
 
-/** Every held-out prompt's six replies, in the order of STYLES. */
-function heldSequences(engine: BenchEngine, held: readonly StyledPrompt[]): Sequence[] {
-  return held.flatMap(({ prompt, replies }) => {
-    const ids = promptIds(engine, prompt);
-    return STYLES.map((style) => ({ prompt: ids, reply: engine.tokenizer.encodeReply(replies[style]) }));
-  });
-}
-
 function promptIds({ tokenizer }: BenchEngine, prompt: string): number[] {
   return tokenizer.encodeChat([{ role: 'user', content: prompt }]);
 }
@@ -79,7 +81,7 @@ export async function measureBaseline(
 ): Promise<Baseline> {
   engine.slot.load(null);
   return {
-    held: await engine.trainer.score(heldSequences(engine, held), 'base'),
+    held: await engine.trainer.score(heldSequences(engine.tokenizer, held), 'base'),
     anchors: bitsPerToken(await engine.trainer.score(anchors, 'base')),
     replies: await ownReplies(engine, held),
   };
@@ -102,7 +104,8 @@ export async function runOne(
   const { folder, trainer, slot, generator: _, tokenizer } = engine;
   const { rank, hyperparameters } = options;
   trainer.load(emptyAdapter(folder.config, folder.sha256, { rank, lora_alpha: 2 * rank, seed: run.seed }));
-  const signals = simulate(data.train, run.style, run.signals, run.k, run.seed);
+  const honest = simulate(data.train, run.style, run.signals, run.k, run.seed);
+  const signals = relabel(honest, run.labels, run.seed);
   const examples = await addReferences(
     trainer,
     signals.map((signal, index) => exampleOf(signal, String(index), tokenizer)),
@@ -112,13 +115,18 @@ export async function runOne(
     rehearsal: options.rehearsal,
   });
   const seconds = (performance.now() - started) / 1000;
-  const scores = await trainer.score(heldSequences(engine, data.held), 'adapter');
-  const { correct, pairs } = countCorrect(run.style, scores, baseline.held);
+  const scores = await trainer.score(heldSequences(tokenizer, data.held), 'adapter');
+  const { correct, pairs } = countCorrect(run.style, data.held, scores, baseline.held);
   const bits = bitsPerToken(await trainer.score(anchors, 'adapter'));
   slot.load(await trainer.adapter());
   const replies = await ownReplies(engine, data.held);
-  const styleShare = (texts: readonly string[]): number =>
-    texts.filter((text) => options.classify(text) === run.style).length / texts.length;
+  const styleShare = (texts: readonly string[]): number => {
+    const suits = (text: string, i: number): boolean =>
+      run.style === 'shorter'
+        ? wordsOf(text) < wordsOf(baseline.replies[i] ?? '')
+        : options.classify(text) === run.style;
+    return texts.filter(suits).length / texts.length;
+  };
   const { low, high } = wilson95(correct / pairs, pairs);
   return {
     ...run,
@@ -153,28 +161,6 @@ export function exampleOf(signal: SimulatedSignal, id: string, tokenizer: ChatTo
   return { kind: 'thumb', id, prompt, reply: tokenizer.encodeReply(signal.reply), up: signal.up };
 }
 
-/** Held-out pairs, the style's reply beside each other style's, that the implicit reward log π/π_ref orders rightly. */
-function countCorrect(
-  style: Style,
-  scores: readonly Score[],
-  base: readonly Score[],
-): { correct: number; pairs: number } {
-  const rewards = scores.map(({ logprob }, i) => logprob - (base[i]?.logprob ?? 0));
-  const wanted = STYLES.indexOf(style);
-  let correct = 0;
-  let pairs = 0;
-  for (let start = 0; start < rewards.length; start += STYLES.length) {
-    const own = rewards[start + wanted] ?? 0;
-    STYLES.forEach((other, index) => {
-      if (other === style) return;
-      pairs++;
-      const difference = own - (rewards[start + index] ?? 0);
-      correct += difference > 0 ? 1 : difference === 0 ? 0.5 : 0;
-    });
-  }
-  return { correct, pairs };
-}
-
 async function ownReplies(engine: BenchEngine, held: readonly StyledPrompt[]): Promise<string[]> {
   const replies: string[] = [];
   for (const { prompt } of held) {
@@ -197,5 +183,5 @@ function listShare(replies: readonly string[]): number {
 }
 
 function meanWords(replies: readonly string[]): number {
-  return replies.reduce((sum, reply) => sum + reply.split(/\s+/).filter(Boolean).length, 0) / replies.length;
+  return replies.reduce((sum, reply) => sum + wordsOf(reply), 0) / replies.length;
 }

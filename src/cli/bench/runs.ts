@@ -25,7 +25,7 @@ export function sameRun<Run extends object>(run: Run, row: Run): boolean {
   return Object.entries(run).every(([key, value]) => row[key as keyof Run] === value);
 }
 
-/** What was typed, without what only says where finished runs lie: they were made by the same command. */
+/** What was typed after `bench`, without what only says where finished runs lie: they were made by the same command. */
 export function withoutResume(args: readonly string[]): string[] {
   return args.filter((arg, i) => arg !== '--resume' && args[i - 1] !== '--resume');
 }
@@ -44,4 +44,12 @@ export function grouped<Row>(rows: readonly Row[], keyOf: (row: Row) => string):
   const groups = new Map<string, Row[]>();
   for (const row of rows) groups.set(keyOf(row), [...(groups.get(keyOf(row)) ?? []), row]);
   return groups;
+}
+
+/** Every combination of one value each; the last field changes fastest. */
+export function crossed<Run extends object>(values: { [K in keyof Run]: readonly Run[K][] }): Run[] {
+  return Object.entries<readonly unknown[]>(values).reduce<object[]>(
+    (runs, [key, options]) => runs.flatMap((run) => options.map((value) => ({ ...run, [key]: value }))),
+    [{}],
+  ) as Run[];
 }

@@ -43,31 +43,51 @@ export async function readStyles(path: string): Promise<Record<'train' | 'held',
   return { train: complete(splits.train), held: complete(splits.held) };
 }
 
+/** What a simulated user likes: a style, or of any two replies the one with fewer words. */
+export const PREFERENCES = [...STYLES, 'shorter'] as const;
+export type Preference = (typeof PREFERENCES)[number];
+
+/** Whether the user likes one style's reply to a prompt better than another's. */
+export function prefers(
+  preference: Preference,
+  replies: StyledPrompt['replies'],
+  one: Style,
+  other: Style,
+): boolean {
+  if (preference === 'shorter') return wordsOf(replies[one]) < wordsOf(replies[other]);
+  return one === preference && other !== preference;
+}
+
+export function wordsOf(text: string): number {
+  return text.split(/\s+/).filter(Boolean).length;
+}
+
 /** What a simulated user says: this reply is better than that one, or a lone thumb. */
 export type SimulatedSignal =
   { prompt: string; chosen: string; rejected: string } | { prompt: string; reply: string; up: boolean };
 
 /**
- * K signals of a user who likes one style: its reply beside another's, or lone thumbs, half of them up, on different
- * prompts.
+ * K signals of a user on different prompts: a reply beside one that they like less, or lone thumbs, half of them up.
  */
 export function simulate(
   prompts: readonly StyledPrompt[],
-  style: Style,
+  preference: Preference,
   kind: 'pairs' | 'thumbs',
   k: number,
   seed: number,
 ): SimulatedSignal[] {
   const random = createRandom(seed);
-  const others = STYLES.filter((other) => other !== style);
+  const draw = (from: readonly Style[]): Style => from[random.int(from.length)] ?? 'short';
   return random
     .shuffle([...prompts])
     .slice(0, k)
     .map(({ prompt, replies }, index): SimulatedSignal => {
-      const other = others[random.int(others.length)] ?? 'short';
-      if (kind === 'pairs') return { prompt, chosen: replies[style], rejected: replies[other] };
+      const one = preference === 'shorter' ? draw(STYLES) : preference;
+      const other = draw(STYLES.filter((style) => style !== one));
+      const [better, worse] = prefers(preference, replies, other, one) ? [other, one] : [one, other];
+      if (kind === 'pairs') return { prompt, chosen: replies[better], rejected: replies[worse] };
       const up = index % 2 === 0;
-      return { prompt, reply: replies[up ? style : other], up };
+      return { prompt, reply: replies[up ? better : worse], up };
     });
 }
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { BenchRow } from '../../../src/cli/bench/personalize';
-import { plot } from '../../../src/cli/bench/personalize-plot';
-import { csv, markdown } from '../../../src/cli/bench/personalize-report';
+import { csv, markdown, plot } from '../../../src/cli/bench/personalize-report';
 import { wilson95 } from '../../../src/cli/bench/wilson';
 import { DEFAULT_HYPERPARAMETERS } from '../../../src/training/types';
 
@@ -9,6 +8,7 @@ function row(changes: Partial<BenchRow>): BenchRow {
   return {
     style: 'list',
     signals: 'pairs',
+    labels: 'honest',
     k: 20,
     seed: 1,
     accuracy: 0.9,
@@ -57,7 +57,7 @@ describe("Wilson's interval", () => {
 describe('the report', () => {
   it('has one CSV line a run, as many cells as columns', () => {
     const [head, ...lines] = csv(ROWS).trimEnd().split('\n');
-    expect(head).toMatch(/^style,signals,k,seed,accuracy,pairs,accuracy_low,accuracy_high,/);
+    expect(head).toMatch(/^style,signals,labels,k,seed,accuracy,pairs,accuracy_low,accuracy_high,/);
     expect(lines).toHaveLength(ROWS.length);
     const widths = new Set([head, ...lines].map((line) => line?.split(',').length));
     expect(widths.size).toBe(1);
@@ -70,14 +70,14 @@ describe('the report', () => {
       device: 'a device',
       classifierAccuracy: 0.873,
     });
-    expect(text).toContain('| list | pairs | 20 | 0.850 (0.800–0.900) | 70 % (10 %) | 75 % (5 %) |');
+    expect(text).toContain('| list | pairs | honest | 20 | 0.850 (0.800–0.900) | 70 % (10 %) | 75 % (5 %) |');
     expect(text).toContain('`npm run cli -- bench personalize` on a device');
     expect(text).toContain('names 87 % of the held-out replies');
     // Bars and line ends of a reply must not break its table.
     expect(text).toContain('| Tea \\| coffee? | Tea. | 1. Tea. 2. Coffee. |');
     const table = text
       .split('\n')
-      .filter((line) => /^\| (style|---|list) /.test(line))
+      .filter((line) => /^\| (user|---|list) /.test(line))
       .slice(0, 3);
     expect(new Set(table.map((line) => line.split('|').length)).size).toBe(1);
   });
@@ -88,11 +88,12 @@ describe('the plot', () => {
     [...svg.matchAll(/<polyline points="([^"]*)"/g)].map((m) => m[1] ?? '');
 
   it('draws a line for each style and kind, better being higher and more being to the right', () => {
-    const [pairs, thumbs, ...rest] = points(plot(ROWS)).map((line) =>
-      line.split(' ').map((point) => point.split(',').map(Number)),
-    );
+    const [pairs, thumbs, flipped, ...rest] = points(
+      plot([...ROWS, row({ labels: 'flipped', accuracy: 0.7 })]),
+    ).map((line) => line.split(' ').map((point) => point.split(',').map(Number)));
     expect(rest).toEqual([]);
     expect(thumbs).toHaveLength(1);
+    expect(flipped).toHaveLength(1);
     expect(pairs).toHaveLength(2);
     const [[fewX, fewY] = [], [manyX, manyY] = []] = pairs ?? [];
     expect(manyX).toBeGreaterThan(fewX ?? Infinity);

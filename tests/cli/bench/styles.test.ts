@@ -1,5 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { readStyles, simulate, type StyledPrompt, STYLES } from '../../../src/cli/bench/styles';
+import {
+  prefers,
+  readStyles,
+  simulate,
+  type StyledPrompt,
+  STYLES,
+  wordsOf,
+} from '../../../src/cli/bench/styles';
 
 let data: Record<'train' | 'held', StyledPrompt[]>;
 
@@ -40,6 +47,24 @@ describe('a simulated user', () => {
       if (!('reply' in signal)) throw new Error('not a thumb');
       expect(signal.reply === texts(signal.prompt)?.warm).toBe(signal.up);
     }
+  });
+
+  it('who likes what is shorter says so of any two replies', () => {
+    const pairs = simulate(data.train, 'shorter', 'pairs', 50, 3);
+    const styles = new Set<string | undefined>();
+    for (const signal of pairs) {
+      if (!('chosen' in signal)) throw new Error('not a pair');
+      expect(wordsOf(signal.chosen)).toBeLessThanOrEqual(wordsOf(signal.rejected));
+      styles.add(STYLES.find((style) => texts(signal.prompt)?.[style] === signal.chosen));
+    }
+    expect(styles.size).toBeGreaterThan(3);
+    const thumbs = simulate(data.train, 'shorter', 'thumbs', 50, 3);
+    const words = (up: boolean): number =>
+      thumbs.reduce((sum, one) => sum + ('up' in one && one.up === up ? wordsOf(one.reply) : 0), 0);
+    expect(words(true)).toBeLessThan(words(false));
+    const [first] = data.train;
+    if (!first) throw new Error('no prompts');
+    expect(STYLES.filter((style) => prefers('shorter', first.replies, style, style))).toEqual([]);
   });
 
   it('says the same for the same seed, something else for another', () => {

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { DeviceTurns } from '../../src/engine/device-turns';
+import type { ModelHost } from '../../src/engine/model-host';
+import { Updates } from '../../src/engine/updates';
+import type { ReceiptFile } from '../../src/formats/receipt-file';
+import type { ModelRuntime } from '../../src/model/runtime';
+import type { EngineEvent, TrainingProgress } from '../../src/protocol/protocol';
+import type { Storage } from '../../src/storage/database';
+import { recordedUpdate, tinyModel, tinyRuntime } from '../support/recorded-update';
+
+let runtime: ModelRuntime;
+let file: ReceiptFile;
+beforeAll(async () => {
+  runtime = await tinyRuntime();
+  file = await recordedUpdate(runtime, true);
+});
+afterAll(() => runtime.destroy());
+
+/** Updates without a storage: whatever would be stored throws. */
+function updatesOf(post: (event: EngineEvent) => void): { updates: Updates; ended: () => number } {
+  const { name, texts, tokenizer } = tinyModel;
+  const host = {
+    runtime,
+    texts,
+    tokenizer,
+    folder: { name, config: runtime.config, sha256: runtime.sha256 },
+  };
+  let ended = 0;
+  const updates = new Updates({
+    storage: {} as unknown as Storage,
+    host: host as unknown as ModelHost,
+    turns: new DeviceTurns(),
+    post,
+    onChange: () => Promise.resolve(void ended++),
+  });
+  return { updates, ended: () => ended };
+}
+
+it('repeats an update, tells how far it is, and stores nothing', async () => {
+  const told: (TrainingProgress | null)[] = [];
+  const { updates, ended } = updatesOf((event) => {
+    if (event.type === 'training') told.push(event.progress);
+  });
+  const repeating = updates.repeat(file);
+  expect(updates.progress).not.toBeNull();
+  expect(updates.detail).toBe('Repeating an update.');
+  await expect(updates.run()).rejects.toThrow('already being trained');
+  await expect(updates.repeat(file)).rejects.toThrow('already being trained');
+  expect(await repeating).toEqual({ identical: true, sameDecision: true, differences: [] });
+  const { losses } = file.receipt;
+  const trained = told.filter((progress) => progress?.stage === 'training' && progress.step > 0);
+  expect(trained.map((progress) => progress?.loss)).toEqual(losses);
+  expect(trained.at(-1)).toMatchObject({ step: losses.length, steps: losses.length });
+  expect(told.at(-1)).toBeNull();
+  expect(updates.progress).toBeNull();
+  expect(ended()).toBe(1);
+});
+
+it('names what differs, ten numbers at most', async () => {
+  const { updates } = updatesOf(() => undefined);
+  const { receipt } = file;
+  const changed = { ...receipt, seed: receipt.seed + 1, figures: [...receipt.figures, ...receipt.figures] };
+  const { identical, differences } = await updates.repeat({ ...file, receipt: changed });
+  expect(identical).toBe(false);
+  expect(differences).toHaveLength(10);
+});
+
+it('can be paused and cancelled', async () => {
+  const { updates } = updatesOf((event) => {
+    if (event.type === 'training' && event.progress?.step === 2 && !event.progress.paused)
+      updates.pause(true);
+  });
+  const repeating = updates.repeat(file);
+  await expect.poll(() => updates.progress?.paused).toBe(true);
+  updates.cancel();
+  await expect(repeating).rejects.toMatchObject({ code: 'cancelled' });
+  expect(updates.progress).toBeNull();
+});
+
+it('refuses the receipt of another base model, naming both', async () => {
+  const { updates } = updatesOf(() => undefined);
+  const repeating = updates.repeat({ ...file, receipt: { ...file.receipt, model: 'another' } });
+  await expect(repeating).rejects.toMatchObject({
+    code: 'mismatch',
+    message: expect.stringMatching(`another.*${runtime.sha256}`),
+  });
+});
