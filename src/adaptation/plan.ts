@@ -1,5 +1,5 @@
 import type { Signal } from '../shared/records';
-import { DEFAULT_HYPERPARAMETERS, type Hyperparameters } from '../training/types';
+import type { Hyperparameters } from '../training/types';
 
 /** From this signal on every fourth is kept from training and judges the updates. */
 const HELD_OUT_FROM = 8;
@@ -17,14 +17,19 @@ export interface UpdatePlan {
  * What the next update trains on and what judges it. Whether a signal is held out depends on its place among all
  * signals ever given, so that it never changes.
  * @param all every signal, withdrawn ones too, oldest first.
+ * @param hyperparameters the model's.
  */
-export function planUpdate(all: readonly Signal[], active: readonly Signal[]): UpdatePlan {
+export function planUpdate(
+  all: readonly Signal[],
+  active: readonly Signal[],
+  hyperparameters: Hyperparameters,
+): UpdatePlan {
   const isHeldOut = new Set(all.filter((_, index) => judges(index)).map(({ id }) => id));
   const train = active.filter(({ id }) => !isHeldOut.has(id));
   return {
     train,
     heldOut: active.filter(({ id }) => isHeldOut.has(id)),
-    hyperparameters: { ...DEFAULT_HYPERPARAMETERS, steps: stepsFor(train.length) },
+    hyperparameters: { ...hyperparameters, steps: stepsFor(train.length, hyperparameters) },
   };
 }
 
@@ -34,6 +39,6 @@ export function judges(index: number): boolean {
 }
 
 /** Fewer signals bear fewer steps before they are only learned by heart. */
-export function stepsFor(count: number): number {
-  return Math.min(DEFAULT_HYPERPARAMETERS.steps, 12 + count);
+export function stepsFor(count: number, { steps }: Hyperparameters): number {
+  return Math.min(steps, 12 + count);
 }

@@ -1,3 +1,4 @@
+import { readHyperparameters } from '../adaptation/hyperparameters';
 import { type ModelTexts, readModelTexts } from '../adaptation/texts';
 import { readStoredAdapter } from '../formats/adapter';
 import { loadModelFolder, type ModelFolder, readJson } from '../formats/model-folder';
@@ -11,7 +12,7 @@ import { ThumbprintError } from '../shared/errors';
 import type { AdapterRecord } from '../shared/records';
 import { sha256 } from '../shared/sha256';
 import { ChatTokenizer } from '../text/tokenizer';
-import { DEFAULT_LORA } from '../training/types';
+import { DEFAULT_LORA, type Hyperparameters } from '../training/types';
 
 /** The model in use: loaded, compiled, with the adapter that chat uses. */
 export interface ModelHost {
@@ -23,6 +24,7 @@ export interface ModelHost {
   /** The adapter of chat. */
   slot: AdapterSlot;
   texts: ModelTexts;
+  hyperparameters: Hyperparameters;
 }
 
 /**
@@ -48,7 +50,11 @@ export async function openModel(
     folder.tokenizerConfig,
     folder.config.stop_token_ids,
   );
-  const texts = await readModelTexts((file) => readJson(source, file), tokenizer);
+  const read = (file: string): Promise<unknown> => readJson(source, file);
+  const [texts, hyperparameters] = await Promise.all([
+    readModelTexts(read, tokenizer),
+    readHyperparameters(read),
+  ]);
   stage('weights');
   const runtime = new ModelRuntime(gpu, folder, DEFAULT_LORA.rank);
   const slot = new AdapterSlot(gpu, runtime.layout, 'chat');
@@ -56,7 +62,7 @@ export async function openModel(
   stage('compile');
   const generator = await Generator.create(runtime, slot);
   const { tensors: _, ...rest } = folder;
-  return { gpu, folder: rest, runtime, tokenizer, generator, slot, texts };
+  return { gpu, folder: rest, runtime, tokenizer, generator, slot, texts, hyperparameters };
 }
 
 /** A stored adapter, checked. @throws ThumbprintError `bad-file` or `mismatch`. */

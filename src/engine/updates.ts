@@ -16,13 +16,7 @@ import { sha256 } from '../shared/sha256';
 import type { Storage } from '../storage/database';
 import { addReferences } from '../training/train';
 import { Trainer } from '../training/trainer';
-import {
-  DEFAULT_HYPERPARAMETERS,
-  DEFAULT_LORA,
-  type Hyperparameters,
-  type StepResult,
-  type TrainingExample,
-} from '../training/types';
+import { DEFAULT_LORA, type Hyperparameters, type StepResult, type TrainingExample } from '../training/types';
 import type { DeviceTurns } from './device-turns';
 import { adapterOf, type ModelHost } from './model-host';
 import { commitVersion } from './versions';
@@ -96,7 +90,7 @@ export class Updates {
   async repeat(file: ReceiptFile): Promise<Repetition> {
     return this.alone('Repeating an update.', 0, async () => {
       const { runtime, folder, texts, tokenizer } = this.context.host;
-      const { steps = DEFAULT_HYPERPARAMETERS.steps } = file.receipt.hyperparameters;
+      const { steps = this.context.host.hyperparameters.steps } = file.receipt.hyperparameters;
       const { identical, sameDecision, differences } = await this.withTrainer((trainer) =>
         replay(runtime, trainer, file, { name: folder.name, texts, tokenizer }, this.hooks(steps)),
       );
@@ -180,7 +174,7 @@ export class Updates {
   private async draft(checkpoint: TrainingCheckpoint | undefined): Promise<Draft> {
     const { storage, host } = this.context;
     const all = await storage.listSignals();
-    const plan = planUpdate(all, activeSignals(all));
+    const plan = planUpdate(all, activeSignals(all), host.hyperparameters);
     // A resumed update goes on with what it began with, less what was withdrawn since.
     const chosen = (planned: readonly Signal[], ids: readonly string[] | undefined): Signal[] => {
       const wanted = ids && new Set(ids);
@@ -207,7 +201,7 @@ export class Updates {
       heldOut: heldOut.examples,
       skipped: [...train.skipped, ...heldOut.skipped],
       hyperparameters: {
-        ...DEFAULT_HYPERPARAMETERS,
+        ...host.hyperparameters,
         ...(checkpoint?.hyperparameters ?? plan.hyperparameters),
       },
       parentVersion,

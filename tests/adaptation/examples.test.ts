@@ -10,6 +10,7 @@ import {
   versionWithout,
   waitingSignals,
 } from '../../src/shared/signals';
+import { DEFAULT_HYPERPARAMETERS } from '../../src/training/types';
 
 /** A tokenizer of characters. */
 const tokenizer = {
@@ -194,19 +195,21 @@ describe('signals', () => {
 });
 
 describe('the plan', () => {
+  const planOf = (signals: readonly Signal[], active: readonly Signal[]) =>
+    planUpdate(signals, active, DEFAULT_HYPERPARAMETERS);
   const all = Array.from({ length: 20 }, () => signal({ chosen: 'a' }));
 
   it('trains on all of the first eight, then holds back every fourth for good', () => {
-    expect(planUpdate(all.slice(0, 8), all.slice(0, 8)).heldOut).toEqual([]);
-    const { train, heldOut } = planUpdate(all, all);
+    expect(planOf(all.slice(0, 8), all.slice(0, 8)).heldOut).toEqual([]);
+    const { train, heldOut } = planOf(all, all);
     expect(heldOut).toEqual([all[11], all[15], all[19]]);
     expect([...train, ...heldOut].sort((a, b) => a.createdAt - b.createdAt)).toEqual(all);
-    const fewer = planUpdate(all, all.slice(10));
+    const fewer = planOf(all, all.slice(10));
     expect(fewer.heldOut).toEqual(heldOut);
   });
 
   it('takes fewer steps for fewer signals', () => {
-    const steps = (n: number): number => planUpdate(all.slice(0, n), all.slice(0, n)).hyperparameters.steps;
+    const steps = (n: number): number => planOf(all.slice(0, n), all.slice(0, n)).hyperparameters.steps;
     expect(steps(1)).toBeLessThan(steps(8));
     expect(steps(8)).toBeLessThanOrEqual(steps(20));
   });

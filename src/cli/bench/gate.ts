@@ -2,9 +2,10 @@ import { judges, stepsFor } from '../../adaptation/plan';
 import { readModelTexts } from '../../adaptation/texts';
 import { runUpdate } from '../../adaptation/update';
 import { Trainer } from '../../training/trainer';
-import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA } from '../../training/types';
+import { DEFAULT_LORA } from '../../training/types';
 import { parseOptions } from '../args';
 import { openEngine } from '../engine';
+import { modelHyperparameters } from '../hyperparameters';
 import { log, printJson, readJson, writeFiles } from '../io';
 import { gateCsv, gateMarkdown, type GateRow, type GateRun } from './gate-report';
 import { exampleOf } from './personalize';
@@ -37,7 +38,8 @@ export async function bench(args: readonly string[]): Promise<void> {
   const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
   const { train: prompts } = await readStyles(STYLES_FILE);
   const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
-  const conditions = { model: folder.sha256, hyperparameters: DEFAULT_HYPERPARAMETERS };
+  const hyperparameters = await modelHyperparameters(model);
+  const conditions = { model: folder.sha256, hyperparameters };
   const done = options.resume === undefined ? [] : await readDone<GateRow>(options.resume, conditions);
 
   const runOne = async (run: GateRun): Promise<GateRow> => {
@@ -56,7 +58,7 @@ export async function bench(args: readonly string[]): Promise<void> {
         heldOut: examples.filter((_, index) => judges(index)),
         learned: new Set(),
         texts,
-        hyperparameters: { ...DEFAULT_HYPERPARAMETERS, steps: stepsFor(train.length) },
+        hyperparameters: { ...hyperparameters, steps: stepsFor(train.length, hyperparameters) },
         seed: run.seed,
       },
       { onStage: () => (gateStarted = performance.now()) },

@@ -1,37 +1,91 @@
 import { balanceThumbs } from '../../adaptation/examples';
 import { bitsPerToken } from '../../adaptation/gate';
+import { readModelTexts } from '../../adaptation/texts';
 import { emptyAdapter } from '../../formats/adapter';
-import type { Generator } from '../../generation/generator';
-import type { AdapterSlot } from '../../model/lora';
+import { Generator } from '../../generation/generator';
+import { AdapterSlot } from '../../model/lora';
 import type { Sequence } from '../../model/packed-batch';
 import type { Score } from '../../model/scorer';
 import type { ChatTokenizer } from '../../text/tokenizer';
 import { DEFAULT_SETTINGS } from '../../shared/records';
-import { addReferences, runSteps } from '../../training/train';
-import type { Trainer } from '../../training/trainer';
-import type { Hyperparameters, TrainingExample } from '../../training/types';
+import { addReferences, rehearsalExamples, runSteps } from '../../training/train';
+import { Trainer } from '../../training/trainer';
+import { DEFAULT_LORA, type Hyperparameters, type TrainingExample } from '../../training/types';
 import type { ModelFolder } from '../../formats/model-folder';
+import { openEngine } from '../engine';
+import { readJson } from '../io';
 import { GREEDY } from './greedy';
 import { countCorrect, heldSequences } from './held-out';
-import type { StyleClassifier } from './style-classifier';
+import { type StyleClassifier, trainStyleClassifier } from './style-classifier';
 import {
   type Labels,
   type Preference,
+  readStyles,
   relabel,
   simulate,
   type SimulatedSignal,
   type StyledPrompt,
+  STYLES_FILE,
   wordsOf,
 } from './styles';
 import { wilson95 } from './wilson';
 
-/** What the bench runs on. */
-export interface BenchEngine {
+interface BenchEngine {
   folder: ModelFolder;
   tokenizer: ChatTokenizer;
   trainer: Trainer;
   generator: Generator;
   slot: AdapterSlot;
+}
+
+/** A model, and simulated users to train it for. */
+export interface Workbench {
+  folder: ModelFolder;
+  device: string;
+  /** Held-out prompts. */
+  held: number;
+  /** Held-out accuracy of the classifier that judges the replies' style. */
+  classifierAccuracy: number;
+  /** Trains one simulated user's adapter and measures what came of it. */
+  run(run: BenchRun, hyperparameters: Hyperparameters): Promise<BenchRow>;
+}
+
+/** @param options.held how many held-out prompts to measure on; all when absent. */
+export async function openBench({
+  model,
+  held,
+  rank = DEFAULT_LORA.rank,
+}: {
+  model: string;
+  held?: number | undefined;
+  rank?: number | undefined;
+}): Promise<Workbench> {
+  const { folder, runtime, tokenizer } = await openEngine({ model, rank });
+  const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
+  const engine = {
+    folder,
+    tokenizer,
+    slot,
+    trainer: await Trainer.create(runtime, { rows: 512, rank, lora_alpha: 2 * rank }),
+    generator: await Generator.create(runtime, slot),
+  };
+  const all = await readStyles(STYLES_FILE);
+  const data = { train: all.train, held: all.held.slice(0, held) };
+  const { classify, heldOutAccuracy } = trainStyleClassifier(all, 1);
+  const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
+  const anchors = texts.anchors.sequences;
+  const rehearsal = rehearsalExamples(texts.rehearsal);
+  let baseline: Baseline | undefined;
+  return {
+    folder,
+    device: runtime.gpu.info.description,
+    held: data.held.length,
+    classifierAccuracy: heldOutAccuracy,
+    async run(run, hyperparameters) {
+      baseline ??= await measureBaseline(engine, data.held, anchors);
+      return runOne(engine, run, data, anchors, baseline, { hyperparameters, rank, rehearsal, classify });
+    },
+  };
 }
 
 export interface BenchRun {
@@ -64,7 +118,7 @@ export interface BenchRow extends BenchRun {
 }
 
 /** Scores and replies of the base model: computed once for all runs. */
-export interface Baseline {
+interface Baseline {
   held: Score[];
   anchors: number;
   replies: string[];
@@ -74,7 +128,7 @@ function promptIds({ tokenizer }: BenchEngine, prompt: string): number[] {
   return tokenizer.encodeChat([{ role: 'user', content: prompt }]);
 }
 
-export async function measureBaseline(
+async function measureBaseline(
   engine: BenchEngine,
   held: readonly StyledPrompt[],
   anchors: readonly Sequence[],
@@ -87,8 +141,7 @@ export async function measureBaseline(
   };
 }
 
-/** Trains one simulated user's adapter and measures what came of it. */
-export async function runOne(
+async function runOne(
   engine: BenchEngine,
   run: BenchRun,
   data: Record<'train' | 'held', StyledPrompt[]>,

@@ -7,9 +7,10 @@ import type { AdapterWeights } from '../../formats/tensors';
 import type { Signal } from '../../shared/records';
 import { Trainer } from '../../training/trainer';
 import { addReferences } from '../../training/train';
-import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA, type TrainingExample } from '../../training/types';
+import { DEFAULT_LORA, type TrainingExample } from '../../training/types';
 import { parseOptions } from '../args';
 import { openEngine } from '../engine';
+import { modelHyperparameters } from '../hyperparameters';
 import { log, printJson, readJson, writeFiles } from '../io';
 import { countCorrect, heldSequences } from './held-out';
 import { crossed, listOption, readDone, sameRun, withoutResume } from './runs';
@@ -54,9 +55,10 @@ export async function bench(args: readonly string[]): Promise<void> {
   const sequences = heldSequences(tokenizer, held);
   const base = await trainer.score(sequences, 'base');
   const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
+  const hyperparameters = await modelHyperparameters(model);
   const conditions = {
     model: folder.sha256,
-    hyperparameters: DEFAULT_HYPERPARAMETERS,
+    hyperparameters,
     held: held.length,
     ...{ before, after, every },
   };
@@ -75,7 +77,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     let version = 0;
     for (let given = every; given <= signals.length; given += every) {
       const all = signals.slice(0, given);
-      const plan = planUpdate(all, all);
+      const plan = planUpdate(all, all, hyperparameters);
       const options = {
         tokenizer,
         model: folder.sha256,

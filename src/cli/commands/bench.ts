@@ -4,6 +4,7 @@ import type { Command } from '../command';
 const BENCHES: Record<string, () => Promise<{ bench: (args: readonly string[]) => Promise<void> }>> = {
   personalize: () => import('../bench/personalize-command'),
   gate: () => import('../bench/gate'),
+  search: () => import('../bench/search'),
   switch: () => import('../bench/switch'),
   quality: () => import('../bench/quality'),
   decode: () => import('../bench/speed'),
@@ -14,7 +15,7 @@ const BENCHES: Record<string, () => Promise<{ bench: (args: readonly string[]) =
 
 export const command: Command = {
   summary:
-    'Measures. personalize: what K signals of a simulated user do; gate: which updates it keeps; switch: how it follows one who changes their mind; quality: what the model can do; profile: time of each kernel; the others: milliseconds and dispatches.',
+    'Measures. personalize: what K signals of a simulated user do; gate: which updates it keeps; search: which hyperparameters serve them best; switch: how it follows one who changes their mind; quality: what the model can do; profile: time of each kernel; the others: milliseconds and dispatches.',
   usage: `${Object.keys(BENCHES).join('|')} [--model FOLDER] …`,
   async run(args) {
     const [name] = args;

@@ -20,7 +20,7 @@ const ROWS = 512;
 export const command: Command = {
   summary: 'Trains an adapter on signals and writes it as a PEFT folder; one JSON line a step.',
   usage:
-    '--model FOLDER [--adapter FOLDER] --signals FILE.jsonl --out FOLDER [--seed N] [--steps N] [--lr X] [--rank R] [--beta X] [--sft-weight X] [--batch-size N] [--rehearsal N]',
+    '--model FOLDER [--adapter FOLDER] --signals FILE.jsonl --out FOLDER [--seed N] [--steps N] [--lr X] [--rank R] [--beta X] [--sft-weight X] [--batch-size N] [--rehearsal N] …',
   async run(args) {
     const { options } = parseOptions(args, {
       model: 'string!',
@@ -43,11 +43,12 @@ export const command: Command = {
       lora_alpha: lora.lora_alpha,
     });
     trainer.load(lora);
+    const hyperparameters = await hyperparametersOf(options.model, options);
     const examples = await addReferences(
       trainer,
       lines.map((line, index) => exampleOf(line, `line ${index + 1}`, tokenizer)),
     );
-    await runSteps(trainer, balanceThumbs(examples), hyperparametersOf(options), options.seed ?? 0, {
+    await runSteps(trainer, balanceThumbs(examples), hyperparameters, options.seed ?? 0, {
       rehearsal: await readRehearsal(options.model, tokenizer),
       onStep: (results) => {
         const last = results.at(-1);

@@ -1,0 +1,109 @@
+import { hyperparametersFile } from '../../adaptation/hyperparameters';
+import { mean } from '../../adaptation/margins';
+import type { Hyperparameters } from '../../training/types';
+import { parseOptions } from '../args';
+import { modelHyperparameters } from '../hyperparameters';
+import { log, printJson, writeFiles } from '../io';
+import { type BenchRun, openBench } from './personalize';
+import { crossed, listOption, readDone, sameRun, withoutResume } from './runs';
+import { isBetter, searchCsv, searchMarkdown, type Trial } from './search-report';
+import { PREFERENCES } from './styles';
+
+/**
+ * What is tried for each hyperparameter, in this order: those first that change most. Where a value is better, the next
+ * hyperparameter is tried beside it.
+ */
+const TRIED = {
+  learning_rate: [1.5e-3, 3.4e-3],
+  sft_weight: [0.25, 1],
+  beta: [0.015, 0.06],
+  steps: [28, 56],
+  layer_decay: [0.4, 0.7],
+  rehearsal: [2, 6],
+  margin_stop: [2.5, 6],
+  label_smoothing: [0.1],
+} as const satisfies Partial<Record<keyof Hyperparameters, readonly number[]>>;
+
+type Tried = keyof typeof TRIED;
+
+/**
+ * `bench search`: which hyperparameters serve simulated users best, one changed at a time from the model's own. One JSON
+ * line a trial, a report with --out, and with --save the best ones in the model's folder.
+ */
+export async function bench(args: readonly string[]): Promise<void> {
+  const { options } = parseOptions(
+    args,
+    {
+      model: 'string',
+      styles: 'string',
+      signals: 'string',
+      only: 'string',
+      k: 'number',
+      seeds: 'number',
+      held: 'number',
+      resume: 'string',
+      out: 'string',
+      save: 'boolean',
+    },
+    1,
+  );
+  const { model = 'models/thumbling', k = 20, held = 24 } = options;
+  const names = listOption(options.only ?? Object.keys(TRIED).join(','), Object.keys(TRIED) as Tried[]);
+  const users = crossed<BenchRun>({
+    style: listOption(options.styles ?? 'list,short,warm', PREFERENCES),
+    signals: listOption(options.signals ?? 'pairs,thumbs', ['pairs', 'thumbs'] as const),
+    labels: ['honest'],
+    k: [k],
+    seed: Array.from({ length: options.seeds ?? 1 }, (_, i) => i + 1),
+  });
+  const workbench = await openBench({ model, held });
+  const conditions = { model: workbench.folder.sha256, held, users };
+  const done = options.resume === undefined ? [] : await readDone<Trial>(options.resume, conditions);
+  const trials: Trial[] = [];
+
+  const tryOut = async (hyperparameters: Hyperparameters, changed: string): Promise<Trial> => {
+    const measure = async (): Promise<Trial> => {
+      const rows = [];
+      for (const user of users) rows.push(await workbench.run(user, hyperparameters));
+      return {
+        changed,
+        hyperparameters,
+        accuracy: mean(rows.map(({ accuracy }) => accuracy)),
+        own_style_share: mean(rows.map(({ own_style_share }) => own_style_share)),
+        forgetting: Math.max(
+          ...rows.map(({ anchor_bits, anchor_bits_base }) => anchor_bits - anchor_bits_base),
+        ),
+        seconds: mean(rows.map(({ steps, seconds_per_step }) => steps * seconds_per_step)),
+      };
+    };
+    const known = done.find((trial) => sameRun<Hyperparameters>(hyperparameters, trial.hyperparameters));
+    const trial = known ?? (await measure());
+    trials.push(trial);
+    printJson({ ...trial, conditions });
+    log(
+      `${changed}: accuracy ${trial.accuracy.toFixed(3)}, own style ${trial.own_style_share.toFixed(3)}, forgetting ${trial.forgetting.toFixed(3)}`,
+    );
+    return trial;
+  };
+
+  let best = await tryOut(await modelHyperparameters(model), 'as before');
+  for (const name of names) {
+    let leader = best;
+    for (const value of TRIED[name]) {
+      if (value === best.hyperparameters[name]) continue;
+      const trial = await tryOut({ ...best.hyperparameters, [name]: value }, `${name} ${value}`);
+      if (isBetter(trial, leader)) leader = trial;
+    }
+    best = leader;
+  }
+  if (options.out !== undefined) {
+    await writeFiles(options.out, {
+      'search.csv': searchCsv(trials),
+      'search.md': searchMarkdown(trials, best, {
+        command: `npm run cli -- bench ${withoutResume(args).join(' ')}`,
+        device: workbench.device,
+      }),
+    });
+  }
+  if (options.save) await writeFiles(model, hyperparametersFile(best.hyperparameters));
+}
