@@ -11,7 +11,7 @@ import {
   type Settings,
   type Signal,
 } from '../shared/records';
-import { activeSignals, judgeTheSame, learnedBy, versionWithout, waitingSignals } from '../shared/signals';
+import { activeSignals, learnedBy, replaces, versionWithout, waitingSignals } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { Chat } from './chat';
 import { DeviceTurns } from './device-turns';
@@ -339,7 +339,7 @@ export class Engine {
     };
     if (Object.keys(cut).length > 0) signal.cut = cut;
     const earlier = (await this.storage.listSignals()).filter(
-      (other) => other.withdrawnAt === undefined && judgeTheSame(other, signal),
+      (other) => other.withdrawnAt === undefined && replaces(signal, other),
     );
     await this.storage.addSignal(signal);
     // A new judgement of the same reply replaces the old one.

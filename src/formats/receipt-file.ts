@@ -5,6 +5,8 @@ import { type AdapterRecord, GATE_FIGURES, type Receipt, type Signal } from '../
 
 const FORMAT = 'thumbprint-receipt';
 const FORMAT_VERSION = 1;
+/** Wrong fields that a message names. */
+const MOST_PROBLEMS = 8;
 
 /** An update on file: all that it takes to repeat it with the same base model. */
 export interface ReceiptFile {
@@ -105,7 +107,7 @@ export function writeReceiptFile({ receipt, signals, learned, parent }: ReceiptF
   return `${JSON.stringify(file, null, 1)}\n`;
 }
 
-/** @throws ThumbprintError `bad-file` naming the field, or a signal that is missing. */
+/** @throws ThumbprintError `bad-file` naming every field that is wrong, or every signal that is missing. */
 export function readReceiptFile(text: string): ReceiptFile {
   let json: unknown;
   try {
@@ -115,8 +117,9 @@ export function readReceiptFile(text: string): ReceiptFile {
   }
   const parsed = v.safeParse(File, json);
   if (!parsed.success) {
-    const [issue] = parsed.issues;
-    throw bad(`${v.getDotPath(issue) ?? 'the file'}: ${issue.message}`);
+    const problems = parsed.issues.map((issue) => `${v.getDotPath(issue) ?? 'the file'}: ${issue.message}`);
+    const more = problems.length - MOST_PROBLEMS;
+    throw bad([...problems.slice(0, MOST_PROBLEMS), ...(more > 0 ? [`${more} more`] : [])].join('; '));
   }
   const { receipt, signals, learned, parent } = parsed.output;
   const known = new Set(signals.map(({ id }) => id));

@@ -1,4 +1,4 @@
-import type { AdapterSummary, Receipt, Signal } from './records';
+import type { AdapterSummary, ChatTurn, Receipt, Signal } from './records';
 
 /** Signals that count: not withdrawn, and of several thumbs on one reply only the last. */
 export function activeSignals(signals: readonly Signal[]): Signal[] {
@@ -12,20 +12,23 @@ export function activeSignals(signals: readonly Signal[]): Signal[] {
   });
 }
 
-/** Whether two signals are of one reply, or lone thumbs of the same text after the same turns: the later one counts. */
-export function judgeTheSame(a: Signal, b: Signal): boolean {
-  if (a.messageId === b.messageId) return true;
-  const texts = (signal: Signal): string[] =>
-    [signal.chosen, signal.rejected].filter((text) => text !== undefined);
-  const [ofA, ofB] = [texts(a), texts(b)];
+/**
+ * Whether a signal takes the place of an earlier one: both are of the same reply, or lone thumbs that contradict each
+ * other on the same text after the same turns.
+ */
+export function replaces(later: Signal, earlier: Signal): boolean {
+  if (later.messageId === earlier.messageId) return true;
+  const text = (thumb: Signal, side: 'chosen' | 'rejected'): string | undefined =>
+    thumb.kind === 'up' || thumb.kind === 'down' ? thumb[side] : undefined;
+  const judged = text(later, 'chosen') ?? text(later, 'rejected');
+  const contrary = later.kind === 'up' ? text(earlier, 'rejected') : text(earlier, 'chosen');
+  return judged !== undefined && judged === contrary && sameTurns(later.context, earlier.context);
+}
+
+function sameTurns(a: readonly ChatTurn[], b: readonly ChatTurn[]): boolean {
   return (
-    ofA.length === 1 &&
-    ofB.length === 1 &&
-    ofA[0] === ofB[0] &&
-    a.context.length === b.context.length &&
-    a.context.every(
-      ({ role, content }, i) => role === b.context[i]?.role && content === b.context[i]?.content,
-    )
+    a.length === b.length &&
+    a.every(({ role, content }, i) => role === b[i]?.role && content === b[i].content)
   );
 }
 

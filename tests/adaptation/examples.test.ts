@@ -4,8 +4,8 @@ import { planUpdate } from '../../src/adaptation/plan';
 import type { Receipt, Signal } from '../../src/shared/records';
 import {
   activeSignals,
-  judgeTheSame,
   learnedBy,
+  replaces,
   signalOutcomes,
   versionWithout,
   waitingSignals,
@@ -113,21 +113,23 @@ describe('signals', () => {
     expect(activeSignals([first, second, gone, edit])).toEqual([second, edit]);
   });
 
-  it('replace others of the same reply, also where it was written a second time', () => {
+  it('take the place of others of the same reply, and of contrary thumbs where it was written a second time', () => {
     const liked = signal({ messageId: 'one', chosen: 'a' });
-    const same: Partial<Signal>[] = [
+    const later: Partial<Signal>[] = [
       { messageId: 'one', kind: 'down', rejected: 'a' },
       { messageId: 'one', kind: 'edit', chosen: 'b', rejected: 'a' },
       { kind: 'down', rejected: 'a' },
     ];
-    for (const other of same) expect(judgeTheSame(liked, signal(other))).toBe(true);
+    for (const other of later) expect(replaces(signal(other), liked)).toBe(true);
+    expect(replaces(signal({ chosen: 'a' }), signal({ kind: 'down', rejected: 'a' }))).toBe(true);
     const others: Partial<Signal>[] = [
+      { chosen: 'a' },
       { kind: 'down', rejected: 'b' },
-      { kind: 'choose', chosen: 'a', rejected: 'b' },
+      { kind: 'choose', chosen: 'b', rejected: 'a' },
       { kind: 'down', rejected: 'a', context: [{ role: 'user', content: 'Hello' }] },
       { kind: 'down', rejected: 'a', context: [] },
     ];
-    for (const other of others) expect(judgeTheSame(liked, signal(other))).toBe(false);
+    for (const other of others) expect(replaces(signal(other), liked)).toBe(false);
   });
 
   it('of a reply that was cut off do not teach it as an end, and edits of an empty one are likes', () => {

@@ -36,6 +36,7 @@ const FILE: ReceiptFile = {
       context: [{ role: 'user', content: 'Hi “you” 👋' }],
       chosen: 'Hello',
       rejected: 'What',
+      cut: { rejected: true },
       adapter: 1,
       model: 'm',
       reference: { chosen: -3.25, rejected: -8 },
@@ -81,6 +82,12 @@ describe('the file of a receipt', () => {
       writeReceiptFile(FILE).replace('0.7', '"much"'),
       /receipt\.losses\.0: .*Export it again/,
     ],
+    [
+      'several faults',
+      writeReceiptFile(FILE).replace('0.7', '"much"').replace('4294967295', '4294967296'),
+      /receipt\.seed: .*; receipt\.losses\.0: /,
+    ],
+    ['more faults than a message can name', JSON.stringify({ learned: Array(20).fill(1) }), /; 17 more\./],
     ['a seed of its own', writeReceiptFile(FILE).replace('4294967295', '4294967296'), /receipt\.seed/],
   ])('is refused with %s', (_, text, message) => {
     expect(() => readReceiptFile(text)).toThrow(message);
