@@ -54,10 +54,11 @@ def main():
     script('train.py', '--build', build, '--size', size, '--tokens', tokens, *more)
     cli('quantize', '--in', os.path.join(build, 'model'), '--out', out, '--name', 'Thumbling')
     script('texts.py', os.path.join(HERE, 'data', 'thumbling_dialogues.jsonl.gz'), out)
+    script('curve.py', '--build', build, '--out', os.path.join(out, 'loss.svg'))
     script('evaluate.py', '--model', out, '--held', os.path.join(build, 'held.jsonl'))
     if not options.smoke:
         script('tokenizer_golden.py', '--model', out, '--out', os.path.join(ROOT, 'tests', 'fixtures', 'tokenizer-ids.json'))
-        cli('bench', 'quality', '--model', out, '--held', os.path.join(build, 'held.jsonl'), '--out', 'tests/bench/evidence')
+        cli('bench', 'quality', '--model', out, '--held', os.path.join(build, 'held.jsonl'), '--card', os.path.join(out, 'MODEL_CARD.md'))
 
 
 if __name__ == '__main__':

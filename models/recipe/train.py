@@ -24,11 +24,11 @@ from tokenizer import HERE, Tokenizer
 
 # Share of all tokens; share of each part among them; tokens of a row; loss on replies only; in int4.
 PHASES = [
-    {'name': 'text', 'share': 0.50, 'parts': {'plain': 0.30, 'chat': 0.35, 'own': 0.35}, 'row': 256, 'replies': False,
+    {'name': 'text', 'share': 0.50, 'parts': {'plain': 0.15, 'chat': 0.40, 'own': 0.45}, 'row': 256, 'replies': False,
      'int4': False},
-    {'name': 'chat', 'share': 0.35, 'parts': {'plain': 0.05, 'chat': 0.30, 'own': 0.65}, 'row': 256, 'replies': True,
+    {'name': 'chat', 'share': 0.35, 'parts': {'plain': 0.02, 'chat': 0.28, 'own': 0.70}, 'row': 256, 'replies': True,
      'int4': False},
-    {'name': 'finish', 'share': 0.15, 'parts': {'plain': 0.05, 'chat': 0.15, 'own': 0.80}, 'row': 1024, 'replies': True,
+    {'name': 'finish', 'share': 0.15, 'parts': {'plain': 0.02, 'chat': 0.18, 'own': 0.80}, 'row': 1024, 'replies': True,
      'int4': True},
 ]
 CONTEXT = 1024

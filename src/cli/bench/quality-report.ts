@@ -24,6 +24,21 @@ export interface QualityReport {
 
 /** The report for people. */
 export function markdown(report: QualityReport, command: string): string {
+  return `# What the model can do\n\n${body(report, command)}`;
+}
+
+const CARD_SECTION = '## Measured\n';
+
+/**
+ * A model card with the report as its last section, in place of an older one.
+ * @param card as it is.
+ */
+export function withReport(card: string, report: QualityReport, command: string): string {
+  const [own = ''] = card.split(CARD_SECTION);
+  return `${own.trimEnd()}\n\n${CARD_SECTION}\n${body(report, command)}`;
+}
+
+function body(report: QualityReport, command: string): string {
   const rows: [string, string][] = [
     ...Object.entries(report.bits_per_byte).map(([source, bits]): [string, string] => [
       `bits per byte, ${source}`,
@@ -35,9 +50,7 @@ export function markdown(report: QualityReport, command: string): string {
     ...rates('declined', report.declines),
     ['expected calibration error of the next token', report.calibration_error.toFixed(3)],
   ];
-  return `# What the model can do
-
-Written by \`${command}\` on ${report.device}: ${report.model} in int4 through this project's kernels (weights
+  return `Written by \`${command}\` on ${report.device}: ${report.model} in int4 through this project's kernels (weights
 ${report.sha256.slice(0, 16)}…). The rules are in src/cli/bench/quality-rules.ts, the questions and requests in models/recipe.
 
 | held out | figure |

@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import * as v from 'valibot';
 import { Generator } from '../../generation/generator';
 import { AdapterSlot } from '../../model/lora';
@@ -11,7 +12,7 @@ import { log, printJson, readBytes, readJson, readJsonLines, writeFiles } from '
 import { Turns } from '../schemas';
 import { GREEDY } from './greedy';
 import { calibrationError, declines, isEnglish, isRight, repeatsItself, wordsOf } from './quality-rules';
-import { type Conversation, markdown, type QualityReport, type Rate } from './quality-report';
+import { type Conversation, markdown, type QualityReport, type Rate, withReport } from './quality-report';
 import { readStyles, type Style, STYLES, STYLES_FILE } from './styles';
 
 const RECIPE = 'models/recipe';
@@ -49,7 +50,11 @@ interface Subject extends Pick<CliEngine, 'tokenizer'> {
 
 /** `bench quality`: how good a model is before anyone has taught it anything. */
 export async function bench(args: readonly string[]): Promise<void> {
-  const { options } = parseOptions(args, { model: 'string', held: 'string', out: 'string' }, 1);
+  const { options } = parseOptions(
+    args,
+    { model: 'string', held: 'string', out: 'string', card: 'string' },
+    1,
+  );
   const model = options.model ?? 'models/thumbling';
   const engine = await openEngine({ model });
   const { runtime, tokenizer } = engine;
@@ -90,9 +95,12 @@ export async function bench(args: readonly string[]): Promise<void> {
     conversations: await told('conversations', () => conversations(subject)),
   };
   printJson(report);
-  if (options.out === undefined) return;
   const command = `npm run bench -- ${args.join(' ')}`;
-  await writeFiles(options.out, { 'quality.md': markdown(report, command) });
+  if (options.out !== undefined) await writeFiles(options.out, { 'quality.md': markdown(report, command) });
+  if (options.card !== undefined) {
+    const card = new TextDecoder().decode(await readBytes(options.card));
+    await writeFiles(dirname(options.card), { [basename(options.card)]: withReport(card, report, command) });
+  }
 }
 
 async function told<T>(what: string, work: () => Promise<T>): Promise<T> {
