@@ -30,6 +30,13 @@ def cli(*arguments):
     run(shutil.which('npm') or 'npm', 'run', '--silent', 'cli', '--', *arguments)
 
 
+def copy_if_missing(out, *names):
+    """What is written by hand or found by a search, from the shipped model."""
+    for name in names:
+        if not os.path.exists(os.path.join(out, name)):
+            shutil.copy(os.path.join(ROOT, 'models', 'thumbling', name), out)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--corpora', help='folder of the third-party corpora')
@@ -54,6 +61,7 @@ def main():
     script('train.py', '--build', build, '--size', size, '--tokens', tokens, *more)
     cli('quantize', '--in', os.path.join(build, 'model'), '--out', out, '--name', 'Thumbling')
     script('texts.py', os.path.join(HERE, 'data', 'thumbling_dialogues.jsonl.gz'), out)
+    copy_if_missing(out, 'MODEL_CARD.md', 'hyperparameters.json')
     script('curve.py', '--build', build, '--out', os.path.join(out, 'loss.svg'))
     script('evaluate.py', '--model', out, '--held', os.path.join(build, 'held.jsonl'))
     if not options.smoke:

@@ -6,7 +6,7 @@ struct Target {
   token: u32,
   // The sequence it belongs to.
   sequence: u32,
-  // The token that ends its sequence.
+  // The last token of its sequence.
   end: u32,
 }
 

@@ -44,9 +44,9 @@ function exampleOf(signal: Signal, { tokenizer, model, contextLength }: ExampleO
   };
   const prompt = (longest: number): number[] =>
     fitConversation(tokenizer, signal.context, contextLength - longest).ids;
-  const reference = signal.model === model ? signal.reference : undefined;
+  const reference = (signal.reference?.model ?? signal.model) === model ? signal.reference : undefined;
   // An edit of an empty reply has nothing to be preferred to.
-  if (signal.chosen === undefined || signal.rejected === undefined) {
+  if (signal.chosen === undefined || !signal.rejected?.trim()) {
     const up = signal.chosen !== undefined;
     const ids = reply(up ? 'chosen' : 'rejected');
     const known = up ? reference?.chosen : reference?.rejected;

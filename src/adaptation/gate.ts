@@ -165,7 +165,7 @@ class Measurer {
     const bits = bitsPerToken(await this.scorer.score(anchors.sequences, { scale }));
     const compared = anchors.sequences.slice(0, COMPARED_ANCHORS);
     const divergences = await this.scorer.compare(compared, scale);
-    const replies = this.judged.slice(-COMPARED_REPLIES).map(modelsReply);
+    const replies = this.judged.slice(-COMPARED_REPLIES).map(judgedReply);
     const moved = await this.scorer.compare(replies, scale);
     const kl = total(moved, 'kl') / total(moved, 'tokens');
     const probed = await this.probe({ scale }, probes);
@@ -258,8 +258,8 @@ class Measurer {
   }
 }
 
-/** What the model wrote. */
-function modelsReply(example: Judgement): Sequence {
+/** What the user saw and judged. */
+function judgedReply(example: Judgement): Sequence {
   return { prompt: example.prompt, reply: example.kind === 'pair' ? example.rejected : example.reply };
 }
 
@@ -274,9 +274,12 @@ function askedLength(judged: readonly Judgement[]): number {
   return liked.length === 0 || disliked.length === 0 ? 1 : mean(liked) / mean(disliked);
 }
 
+/** Nats below which a margin is a tie: references of another device differ by rounding. */
+const TIE = 1e-3;
+
 /** The share of margins that are positive; a tie, as the base has everywhere, is half right. */
 function agreeing(margins: readonly number[]): number {
-  return mean(margins.map((margin) => (margin > 0 ? 1 : margin === 0 ? 0.5 : 0)));
+  return mean(margins.map((margin) => (Math.abs(margin) < TIE ? 0.5 : margin > 0 ? 1 : 0)));
 }
 
 type Name = GateFigure['name'];

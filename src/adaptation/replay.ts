@@ -1,4 +1,4 @@
-import { readStoredAdapter, writeAdapter } from '../formats/adapter';
+import { readStoredAdapter, scaleAdapter, writeAdapter } from '../formats/adapter';
 import type { ReceiptFile } from '../formats/receipt-file';
 import type { ModelRuntime } from '../model/runtime';
 import { ThumbprintError } from '../shared/errors';
@@ -22,7 +22,7 @@ export interface Replay {
   /** The candidate is the same bit for bit; undefined where the receipt names none. */
   identical: boolean | undefined;
   sameDecision: boolean;
-  /** Losses by step and figures of the gate, those that differ at all, the largest relative difference first. */
+  /** Losses by step and figures of the gate found both times, those that differ, the largest relative difference first. */
   differences: Difference[];
 }
 
@@ -77,7 +77,9 @@ export async function replay(
     },
     hooks,
   );
-  const digest = await candidateDigest(outcome, runtime, model.name);
+  // At the receipt's scale: the gate that found it may have had other limits.
+  const candidate = scaleAdapter(outcome.trained, receipt.scale ?? 1);
+  const digest = await candidateDigest({ candidate }, runtime, model.name);
   const differences = [
     ...receipt.losses.map((then, step) => ({
       what: `loss of step ${step + 1}`,
@@ -89,7 +91,7 @@ export async function replay(
       then: after,
       now: outcome.figures.find((figure) => figure.name === name)?.after ?? NaN,
     })),
-  ].filter(({ then, now }) => then !== now);
+  ].filter(({ then, now }) => then !== now && !Number.isNaN(now));
   const size = ({ then, now }: Difference): number => Math.abs(now - then) / Math.max(1e-6, Math.abs(then));
   return {
     outcome,

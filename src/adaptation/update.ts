@@ -50,7 +50,10 @@ export interface UpdateHooks {
 }
 
 export interface UpdateOutcome extends GateResult {
+  /** At the scale that the gate judged it at. */
   candidate: AdapterWeights;
+  /** At full scale. */
+  trained: AdapterWeights;
   results: StepResult[];
 }
 
@@ -103,7 +106,7 @@ export async function runUpdate(
   hooks.onStage?.('gate');
   const presentOf = (all: readonly TrainingExample[]): TrainingExample[] =>
     all.filter(({ id }) => !outdated.has(id));
-  const candidate = await trainer.adapter();
+  const trained = await trainer.adapter();
   const known = examples.filter(({ id }) => learned.has(id));
   const fresh = examples.filter(({ id }) => !learned.has(id));
   const steps = Math.ceil(CROSS_FIT_SHARE * hyperparameters.steps);
@@ -124,7 +127,7 @@ export async function runUpdate(
       return after.map((margin, i) => margin - (before[i] ?? NaN));
     });
   const gate = await runGate(
-    { ...candidateScorer(trainer, current, candidate), crossFitted },
+    { ...candidateScorer(trainer, current, trained), crossFitted },
     {
       trained: presentOf(examples),
       heldOut: presentOf(await addReferences(trainer, input.heldOut)),
@@ -136,7 +139,7 @@ export async function runUpdate(
     input.limits,
   );
   hooks.signal?.throwIfAborted();
-  return { ...gate, candidate: scaleAdapter(candidate, gate.scale), results };
+  return { ...gate, candidate: scaleAdapter(trained, gate.scale), trained, results };
 }
 
 /** Under the adapter in the trainer's slot. */

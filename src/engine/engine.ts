@@ -381,7 +381,12 @@ export class Engine {
     const { updates } = this.open();
     const file =
       'text' in source ? readReceiptFile(source.text) : await receiptFile(this.storage, source.receiptId);
-    return this.training(() => updates.repeat(file));
+    try {
+      return await this.training(() => updates.repeat(file));
+    } finally {
+      // What was judged meanwhile.
+      await this.idle();
+    }
   }
 
   /** Runs an update and tells how it ended. */

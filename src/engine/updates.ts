@@ -16,7 +16,13 @@ import { sha256 } from '../shared/sha256';
 import type { Storage } from '../storage/database';
 import { addReferences } from '../training/train';
 import { Trainer } from '../training/trainer';
-import { DEFAULT_LORA, type Hyperparameters, type StepResult, type TrainingExample } from '../training/types';
+import {
+  DEFAULT_HYPERPARAMETERS,
+  DEFAULT_LORA,
+  type Hyperparameters,
+  type StepResult,
+  type TrainingExample,
+} from '../training/types';
 import type { DeviceTurns } from './device-turns';
 import { adapterOf, type ModelHost } from './model-host';
 import { commitVersion } from './versions';
@@ -90,7 +96,7 @@ export class Updates {
   async repeat(file: ReceiptFile): Promise<Repetition> {
     return this.alone('Repeating an update.', 0, async () => {
       const { runtime, folder, texts, tokenizer } = this.context.host;
-      const { steps = this.context.host.hyperparameters.steps } = file.receipt.hyperparameters;
+      const { steps = DEFAULT_HYPERPARAMETERS.steps } = file.receipt.hyperparameters;
       const { identical, sameDecision, differences } = await this.withTrainer((trainer) =>
         replay(runtime, trainer, file, { name: folder.name, texts, tokenizer }, this.hooks(steps)),
       );
@@ -118,6 +124,7 @@ export class Updates {
         stage: 'reference',
       },
     };
+    this.post();
     try {
       return await work();
     } finally {
@@ -321,7 +328,7 @@ export class Updates {
     return settled;
   }
 
-  /** Base log-probabilities: computed once for each signal, and stored with it. */
+  /** Base log-probabilities: computed once for each signal and model, and stored with the signal. */
   private async withReferences(
     trainer: Trainer,
     examples: readonly TrainingExample[],
@@ -329,11 +336,12 @@ export class Updates {
     const complete = await addReferences(trainer, examples);
     for (const [index, example] of complete.entries()) {
       if (example === examples[index] || example.kind === 'text' || example.reference === undefined) continue;
-      const reference =
+      const values =
         example.kind === 'pair'
           ? example.reference
           : { [example.up ? 'chosen' : 'rejected']: example.reference };
-      await this.context.storage.updateSignal(example.id, { reference });
+      const model = this.context.host.folder.sha256;
+      await this.context.storage.updateSignal(example.id, { reference: { model, ...values } });
     }
     return complete;
   }

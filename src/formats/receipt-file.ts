@@ -5,7 +5,7 @@ import { type AdapterRecord, GATE_FIGURES, type Receipt, type Signal } from '../
 
 const FORMAT = 'thumbprint-receipt';
 const FORMAT_VERSION = 1;
-/** Wrong fields that a message names. */
+/** Problems that a message names. */
 const MOST_PROBLEMS = 8;
 
 /** An update on file: all that it takes to repeat it with the same base model. */
@@ -21,13 +21,15 @@ export interface ReceiptFile {
 
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const Finite = v.pipe(v.number(), v.finite());
-const Numbers = v.array(Finite);
+/** Milliseconds that a Date can hold. */
+const Time = v.pipe(Finite, v.minValue(-8.64e15), v.maxValue(8.64e15));
+const Numbers = v.pipe(v.array(Finite), v.maxLength(10_000));
 const Ids = v.array(v.string());
 
 const SignalSchema = v.object({
   id: v.string(),
   kind: v.picklist(['up', 'down', 'edit', 'choose']),
-  createdAt: Finite,
+  createdAt: Time,
   conversationId: v.string(),
   messageId: v.string(),
   context: v.array(v.object({ role: v.picklist(['system', 'user', 'assistant']), content: v.string() })),
@@ -39,13 +41,17 @@ const SignalSchema = v.object({
   adapter: Count,
   model: v.string(),
   reference: v.exactOptional(
-    v.object({ chosen: v.exactOptional(Finite), rejected: v.exactOptional(Finite) }),
+    v.object({
+      model: v.exactOptional(v.string()),
+      chosen: v.exactOptional(Finite),
+      rejected: v.exactOptional(Finite),
+    }),
   ),
 });
 
 const ReceiptSchema = v.object({
   id: v.string(),
-  createdAt: Finite,
+  createdAt: Time,
   decision: v.picklist(['kept', 'refused', 'cancelled', 'failed', 'imported']),
   reason: v.string(),
   model: v.string(),
@@ -60,16 +66,22 @@ const ReceiptSchema = v.object({
   margins: Numbers,
   rows: v.exactOptional(v.array(Count)),
   candidate: v.exactOptional(v.string()),
-  figures: v.array(
-    v.object({
-      name: v.picklist(GATE_FIGURES),
-      before: Finite,
-      after: Finite,
-      limit: Finite,
-      p: v.exactOptional(Finite),
-      count: Count,
-      passed: v.boolean(),
-    }),
+  figures: v.pipe(
+    v.array(
+      v.object({
+        name: v.picklist(GATE_FIGURES),
+        before: Finite,
+        after: Finite,
+        limit: Finite,
+        p: v.exactOptional(Finite),
+        count: Count,
+        passed: v.boolean(),
+      }),
+    ),
+    v.check(
+      (figures) => new Set(figures.map(({ name }) => name)).size === figures.length,
+      'a figure stands there twice',
+    ),
   ),
   scale: v.exactOptional(Finite),
   predictions: v.exactOptional(v.record(v.string(), Finite)),
@@ -88,7 +100,7 @@ const File = v.object({
       rank: v.pipe(Count, v.minValue(1)),
       lora_alpha: Finite,
       model: v.string(),
-      safetensors: v.pipe(v.string(), v.base64()),
+      safetensors: v.pipe(v.string(), v.base64('must be base64')),
     }),
   ),
 });
@@ -117,14 +129,12 @@ export function readReceiptFile(text: string): ReceiptFile {
   }
   const parsed = v.safeParse(File, json);
   if (!parsed.success) {
-    const problems = parsed.issues.map((issue) => `${v.getDotPath(issue) ?? 'the file'}: ${issue.message}`);
-    const more = problems.length - MOST_PROBLEMS;
-    throw bad([...problems.slice(0, MOST_PROBLEMS), ...(more > 0 ? [`${more} more`] : [])].join('; '));
+    throw bad(first(parsed.issues.map((issue) => `${v.getDotPath(issue) ?? 'the file'}: ${issue.message}`)));
   }
   const { receipt, signals, learned, parent } = parsed.output;
   const known = new Set(signals.map(({ id }) => id));
   const missing = [...receipt.signalIds, ...receipt.heldOutIds].filter((id) => !known.has(id));
-  if (missing.length > 0) throw bad(`signals ${missing.join(', ')} are missing`);
+  if (missing.length > 0) throw bad(first(missing.map((id) => `signal ${id} is missing`)));
   return {
     receipt,
     signals,
@@ -136,6 +146,12 @@ export function readReceiptFile(text: string): ReceiptFile {
       bytes: fromBase64(parent.safetensors).buffer,
     },
   };
+}
+
+/** The first of several problems, and how many more there are. */
+function first(problems: readonly string[]): string {
+  const more = problems.length - MOST_PROBLEMS;
+  return [...problems.slice(0, MOST_PROBLEMS), ...(more > 0 ? [`${more} more`] : [])].join('; ');
 }
 
 function bad(problem: string, cause?: unknown): ThumbprintError {

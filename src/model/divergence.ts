@@ -17,7 +17,7 @@ export interface Divergence {
   /** In nats. */
   entropy: number;
   baseEntropy: number;
-  /** How often the reply is expected to end: the sum of the probabilities of its end at each of its tokens. */
+  /** How often the reply is expected to end: the sum, over its tokens, of the probability of the one that ends it. */
   ends: number;
   baseEnds: number;
   tokens: number;

@@ -1,6 +1,6 @@
 import { ThumbprintError } from '../shared/errors';
 
-/** A reply in its context. Ids of the reply include the token that ends it. */
+/** A reply in its context. Ids of the reply include the token that ends it, unless it was cut off. */
 export interface Sequence {
   prompt: readonly number[];
   reply: readonly number[];

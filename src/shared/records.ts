@@ -92,8 +92,11 @@ export interface Signal {
   adapter: number;
   /** sha-256 of the base model that wrote it. */
   model: string;
-  /** Base log-probabilities (natural, sum over reply tokens, end token included), filled once by the first training. */
-  reference?: { chosen?: number; rejected?: number };
+  /**
+   * Base log-probabilities (natural, sum over reply tokens, end token included unless the reply was cut), filled by the
+   * first training with a model: `model` where that is not the one that wrote the reply.
+   */
+  reference?: { model?: string; chosen?: number; rejected?: number };
 }
 
 /**

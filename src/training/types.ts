@@ -1,4 +1,4 @@
-/** What one signal becomes once its text is tokenized. Ids of replies include the token that ends the turn. */
+/** What one signal becomes once its text is tokenized. Ids of replies include the token that ends the turn, unless they were cut off. */
 export type TrainingExample = {
   id: string;
   /** Factor of its loss; 1 when absent. */

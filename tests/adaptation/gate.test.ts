@@ -171,6 +171,12 @@ describe('the gate', () => {
     expect((await runGate(scorerOf(model), input())).kept).toBe(true);
   });
 
+  it('counts for a tie what differs by rounding alone', async () => {
+    const noise = { 0: -5 + 1e-5, 1: -5, 2: -5, 3: -5 + 1e-5 };
+    const result = await runGate(scorerOf({ current: noise, candidate: GOOD }), input());
+    expect(figure(result.figures, 'held_out_accuracy')?.before).toBe(0.5);
+  });
+
   it('lets replies grow as short or as long as the judgements ask for', async () => {
     const long = (token: number): number[] => [token, token, token];
     const brief = HELD.map((one) =>

@@ -75,7 +75,7 @@ describe('the file of a receipt', () => {
     [
       'a signal missing',
       writeReceiptFile({ ...FILE, signals: FILE.signals.slice(1) }),
-      /signals a are missing/,
+      /signal a is missing/,
     ],
     [
       'a loss that is no number',
@@ -86,6 +86,24 @@ describe('the file of a receipt', () => {
       'several faults',
       writeReceiptFile(FILE).replace('0.7', '"much"').replace('4294967295', '4294967296'),
       /receipt\.seed: .*; receipt\.losses\.0: /,
+    ],
+    [
+      'a time that is no date',
+      writeReceiptFile(FILE).replace(/"createdAt": \d+/, '"createdAt": 1e16'),
+      /createdAt/,
+    ],
+    [
+      'a figure twice',
+      writeReceiptFile({
+        ...FILE,
+        receipt: { ...FILE.receipt, figures: [...FILE.receipt.figures, ...FILE.receipt.figures] },
+      }),
+      /receipt\.figures: a figure stands there twice/,
+    ],
+    [
+      'a parent that is no base64',
+      writeReceiptFile(FILE).replace('"safetensors": "', '"safetensors": "!'),
+      /^.{0,120}parent\.safetensors: must be base64.{0,40}$/,
     ],
     ['more faults than a message can name', JSON.stringify({ learned: Array(20).fill(1) }), /; 17 more\./],
     ['a seed of its own', writeReceiptFile(FILE).replace('4294967295', '4294967296'), /receipt\.seed/],

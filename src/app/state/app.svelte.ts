@@ -85,7 +85,8 @@ export class AppState {
     this.drawer = null;
     this.page = place.page;
     if (place.page === 'learning' || place.id === this.chat.openId) return;
-    if (place.id !== null && this.library.conversation(place.id)) this.openChat(place.id);
+    if (place.id === null) this.newChat();
+    else if (this.library.conversation(place.id)) this.openChat(place.id);
   }
 
   /** Changes settings, on screen at once: the next change builds on it. */

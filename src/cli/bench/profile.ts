@@ -5,9 +5,10 @@ import { createRandom } from '../../shared/random';
 import { ThumbprintError } from '../../shared/errors';
 import { addReferences } from '../../training/train';
 import { Trainer } from '../../training/trainer';
-import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA } from '../../training/types';
+import { DEFAULT_LORA } from '../../training/types';
 import { parseOptions } from '../args';
 import { openEngine } from '../engine';
+import { modelHyperparameters } from '../hyperparameters';
 import { log, printJson } from '../io';
 import { GREEDY } from './greedy';
 import { randomIds, randomSequences, randomThumbs } from './speed';
@@ -32,8 +33,9 @@ export async function bench(args: readonly string[]): Promise<void> {
   const random = createRandom(2);
   const prompt = (): number[] => randomIds(random, 4 * tokens, config.vocab_size);
   const cached = prompt();
+  const hyperparameters = await modelHyperparameters(model);
   const works = {
-    'train-step': () => trainer.step(examples, DEFAULT_HYPERPARAMETERS),
+    'train-step': () => trainer.step(examples, hyperparameters),
     prefill: () => generator.logits(prompt()),
     decode: () => generator.generate(cached, { sampling: { ...GREEDY, max_tokens: 32 }, seed: 0 }),
   };

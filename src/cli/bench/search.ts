@@ -17,7 +17,7 @@ const TRIED = {
   learning_rate: [1.5e-3, 3.4e-3],
   sft_weight: [0.25, 1],
   beta: [0.015, 0.06],
-  steps: [28, 56],
+  steps: [24],
   layer_decay: [0.4, 0.7],
   rehearsal: [2, 6],
   margin_stop: [2.5, 6],

@@ -4,9 +4,10 @@ import type { Sequence } from '../../model/packed-batch';
 import { createRandom } from '../../shared/random';
 import { addReferences } from '../../training/train';
 import { Trainer } from '../../training/trainer';
-import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA, type TrainingExample } from '../../training/types';
+import { DEFAULT_LORA, type Hyperparameters, type TrainingExample } from '../../training/types';
 import { parseOptions } from '../args';
 import { type CliEngine, openEngine } from '../engine';
+import { modelHyperparameters } from '../hyperparameters';
 import { printJson } from '../io';
 import { GREEDY } from './greedy';
 
@@ -17,12 +18,13 @@ export async function bench(args: readonly string[]): Promise<void> {
     rounds: 'number',
     tokens: 'number',
   });
-  const engine = await openEngine({ model: options.model ?? 'models/thumbling', rank: DEFAULT_LORA.rank });
+  const { model = 'models/thumbling' } = options;
+  const engine = await openEngine({ model, rank: DEFAULT_LORA.rank });
   const rounds = options.rounds ?? 7;
   const [name] = rest;
   const result =
     name === 'train-step'
-      ? await trainStep(engine, rounds, options.tokens ?? 40)
+      ? await trainStep(engine, await modelHyperparameters(model), rounds, options.tokens ?? 40)
       : await generation(engine, rounds, options.tokens ?? 128, name === 'decode');
   printJson({ bench: name, device: engine.runtime.gpu.info, rounds, ...result });
 }
@@ -75,6 +77,7 @@ async function generation(
 
 async function trainStep(
   { runtime }: CliEngine,
+  hyperparameters: Hyperparameters,
   rounds: number,
   tokens: number,
 ): Promise<Record<string, number>> {
@@ -85,7 +88,7 @@ async function trainStep(
   const forwards: number[] = [];
   for (let round = 0; round <= rounds; round++) {
     const started = performance.now();
-    await trainer.step(judged, DEFAULT_HYPERPARAMETERS);
+    await trainer.step(judged, hyperparameters);
     const stepped = performance.now();
     await trainer.score(sequences, 'base');
     if (round === 0) continue;
