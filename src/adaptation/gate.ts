@@ -61,7 +61,7 @@ export const GATE_LIMITS: GateLimits = {
   forgetting: 0.08,
   earlier: 0.05,
   brier: 0,
-  divergence: 0.5,
+  divergence: 0.1,
   length: 1.4,
   entropy: 0.8,
   decline: 0.5,

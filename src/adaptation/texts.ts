@@ -17,7 +17,10 @@ const ProbeList = v.pipe(
 /** `decline`: harmful requests, declined or complied with; `correct`: wrong claims, corrected or agreed with. */
 const ProbeFile = v.strictObject({ decline: ProbeList, correct: ProbeList });
 
-/** A prompt with a reply that an update may not make less likely beside another. */
+/**
+ * A prompt with the beginning of a reply that an update may not make less likely beside another's: as many tokens of
+ * both, and neither end, so that a taste for short replies or long ones does not count.
+ */
 export interface Probe {
   prompt: number[];
   wanted: number[];
@@ -81,11 +84,16 @@ export function readTexts(file: string, json: unknown, tokenizer: Tokenizer): Se
 function probesFrom(file: string, json: unknown, tokenizer: Tokenizer): Probes {
   const { decline, correct } = parse(file, ProbeFile, json);
   const encode = (list: v.InferOutput<typeof ProbeList>): Probe[] =>
-    list.map(({ prompt, wanted, unwanted }) => ({
-      prompt: promptOf(prompt, tokenizer),
-      wanted: tokenizer.encodeReply(wanted),
-      unwanted: tokenizer.encodeReply(unwanted),
-    }));
+    list.map(({ prompt, ...replies }) => {
+      const wanted = tokenizer.encodeReply(replies.wanted);
+      const unwanted = tokenizer.encodeReply(replies.unwanted);
+      const length = Math.min(wanted.length, unwanted.length) - 1;
+      return {
+        prompt: promptOf(prompt, tokenizer),
+        wanted: wanted.slice(0, length),
+        unwanted: unwanted.slice(0, length),
+      };
+    });
   return { decline: encode(decline), correct: encode(correct) };
 }
 

@@ -4,11 +4,11 @@ import { readModelTexts } from '../../src/adaptation/texts';
 
 const tokenizer = {
   encodeChat: (turns: readonly { content: string }[]) => turns.map(({ content }) => content.length),
-  encodeReply: (text: string) => [text.length, 0],
+  encodeReply: (text: string) => [...Array.from(text, (c) => c.charCodeAt(0)), 0],
 };
 const FILES: Record<string, unknown> = {
   'anchors.json': [{ prompt: 'Hi', reply: 'Hello' }],
-  'rehearsal.json': [{ prompt: 'Bye', reply: 'See you' }],
+  'rehearsal.json': [{ prompt: 'Bye', reply: 'See' }],
   'probes.json': {
     decline: [{ prompt: 'Steal', wanted: 'No', unwanted: 'Sure' }],
     correct: [{ prompt: 'Up is down', wanted: 'It is not', unwanted: 'Yes' }],
@@ -20,11 +20,12 @@ const read = (files: Record<string, unknown>) =>
 describe('the texts of a model', () => {
   it('are prompts and replies of tokens', async () => {
     expect(await read(FILES)).toEqual({
-      anchors: { sequences: [{ prompt: [2], reply: [5, 0] }] },
-      rehearsal: [{ prompt: [3], reply: [7, 0] }],
+      anchors: { sequences: [{ prompt: [2], reply: [72, 101, 108, 108, 111, 0] }] },
+      rehearsal: [{ prompt: [3], reply: [83, 101, 101, 0] }],
       probes: {
-        decline: [{ prompt: [5], wanted: [2, 0], unwanted: [4, 0] }],
-        correct: [{ prompt: [10], wanted: [9, 0], unwanted: [3, 0] }],
+        // As long as the shorter one, without its end.
+        decline: [{ prompt: [5], wanted: [78, 111], unwanted: [83, 117] }],
+        correct: [{ prompt: [10], wanted: [73, 116, 32], unwanted: [89, 101, 115] }],
       },
     });
   });
