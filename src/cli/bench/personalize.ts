@@ -1,6 +1,5 @@
 import { balanceThumbs } from '../../adaptation/examples';
 import { bitsPerToken } from '../../adaptation/gate';
-import { stepsFor } from '../../adaptation/plan';
 import { readModelTexts } from '../../adaptation/texts';
 import { emptyAdapter } from '../../formats/adapter';
 import { Generator } from '../../generation/generator';
@@ -84,9 +83,7 @@ export async function openBench({
     classifierAccuracy: heldOutAccuracy,
     async run(run, hyperparameters) {
       baseline ??= await measureBaseline(engine, data.held, anchors);
-      // As many steps as the page would take.
-      const settings = { ...hyperparameters, steps: stepsFor(run.k, hyperparameters) };
-      const options = { hyperparameters: settings, rank, rehearsal, classify };
+      const options = { hyperparameters, rank, rehearsal, classify };
       return runOne(engine, run, data, anchors, baseline, options);
     },
   };

@@ -1,5 +1,6 @@
 import { hyperparametersFile } from '../../adaptation/hyperparameters';
 import { mean } from '../../adaptation/margins';
+import { stepsFor } from '../../adaptation/plan';
 import type { Hyperparameters } from '../../training/types';
 import { parseOptions } from '../args';
 import { modelHyperparameters } from '../hyperparameters';
@@ -64,7 +65,9 @@ export async function bench(args: readonly string[]): Promise<void> {
   const tryOut = async (hyperparameters: Hyperparameters, changed: string): Promise<Trial> => {
     const measure = async (): Promise<Trial> => {
       const rows = [];
-      for (const user of users) rows.push(await workbench.run(user, hyperparameters));
+      // As many steps as the page would take.
+      const settings = { ...hyperparameters, steps: stepsFor(k, hyperparameters) };
+      for (const user of users) rows.push(await workbench.run(user, settings));
       return {
         changed,
         hyperparameters,
