@@ -147,7 +147,7 @@ async function margins(trainer: Trainer, examples: readonly TrainingExample[]): 
   return marginsOf(examples, await trainer.score(examples.flatMap(sequencesOf), 'adapter'));
 }
 
-/** Scores on the trainer's slot, exchanging the adapter only where it changes. */
+/** Scores on the trainer's slot, with the adapter that is asked for. */
 function candidateScorer(
   trainer: Trainer,
   current: AdapterWeights | null,

@@ -1,18 +1,10 @@
 import { mean } from '../../adaptation/margins';
 import { GATE_FIGURES, type GateFigure } from '../../shared/records';
 import { grouped } from './runs';
-import type { Labels, Preference } from './styles';
-
-export interface GateRun {
-  style: Preference;
-  signals: 'pairs' | 'thumbs';
-  labels: Labels;
-  k: number;
-  seed: number;
-}
+import type { SimulatedUser } from './users';
 
 /** What the gate made of a simulated user's first update. */
-export interface GateRow extends GateRun {
+export interface GateRow extends SimulatedUser {
   kept: boolean;
   scale: number;
   reason: string;

@@ -7,10 +7,11 @@ import { parseOptions } from '../args';
 import { openEngine } from '../engine';
 import { modelHyperparameters } from '../hyperparameters';
 import { log, printJson, readJson, writeFiles } from '../io';
-import { gateCsv, gateMarkdown, type GateRow, type GateRun } from './gate-report';
+import { gateCsv, gateMarkdown, type GateRow } from './gate-report';
 import { exampleOf } from './personalize';
-import { crossed, listOption, readDone, sameRun, withoutResume } from './runs';
-import { LABELS, PREFERENCES, readStyles, relabel, simulate, STYLES, STYLES_FILE } from './styles';
+import { readDone, sameRun, withoutResume } from './runs';
+import { readStyles, STYLES, STYLES_FILE } from './styles';
+import { nameOf, signalsOf, type SimulatedUser, USER_OPTIONS, usersOf } from './users';
 
 /** `bench gate`: one JSON line an update, and a CSV and a Markdown table when --out names a folder. */
 export async function bench(args: readonly string[]): Promise<void> {
@@ -18,21 +19,19 @@ export async function bench(args: readonly string[]): Promise<void> {
     args,
     {
       model: 'string',
-      styles: 'string',
-      signals: 'string',
-      labels: 'string',
-      k: 'string',
-      seeds: 'number',
+      ...USER_OPTIONS,
       resume: 'string',
       out: 'string',
     },
     1,
   );
-  const styles = listOption(options.styles ?? STYLES.join(','), PREFERENCES);
-  const kinds = listOption(options.signals ?? 'pairs', ['pairs', 'thumbs'] as const);
-  const labels = listOption(options.labels ?? 'honest,coin', LABELS);
-  const sizes = (options.k ?? '20').split(',').map(Number);
-  const seeds = Array.from({ length: options.seeds ?? 3 }, (_, i) => i + 1);
+  const users = usersOf(options, {
+    styles: STYLES.join(','),
+    signals: 'pairs',
+    labels: 'honest,coin',
+    k: '20',
+    seeds: 3,
+  });
   const model = options.model ?? 'models/thumbling';
   const { folder, runtime, tokenizer } = await openEngine({ model, rank: DEFAULT_LORA.rank });
   const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
@@ -42,9 +41,10 @@ export async function bench(args: readonly string[]): Promise<void> {
   const conditions = { model: folder.sha256, hyperparameters };
   const done = options.resume === undefined ? [] : await readDone<GateRow>(options.resume, conditions);
 
-  const runOne = async (run: GateRun): Promise<GateRow> => {
-    const signals = relabel(simulate(prompts, run.style, run.signals, run.k, run.seed), run.labels, run.seed);
-    const examples = signals.map((signal, index) => exampleOf(signal, String(index), tokenizer));
+  const runOne = async (run: SimulatedUser): Promise<GateRow> => {
+    const examples = signalsOf(run, prompts).map((signal, index) =>
+      exampleOf(signal, String(index), tokenizer),
+    );
     // As the page holds signals back.
     const train = examples.filter((_, index) => !judges(index));
     const started = performance.now();
@@ -75,11 +75,11 @@ export async function bench(args: readonly string[]): Promise<void> {
   };
 
   const rows: GateRow[] = [];
-  for (const run of crossed<GateRun>({ style: styles, signals: kinds, labels, k: sizes, seed: seeds })) {
-    const row = done.find((other) => sameRun<GateRun>(run, other)) ?? (await runOne(run));
+  for (const run of users) {
+    const row = done.find((other) => sameRun<SimulatedUser>(run, other)) ?? (await runOne(run));
     rows.push(row);
     printJson({ ...row, conditions });
-    log(`${run.style} ${run.signals} ${run.labels} K=${run.k} seed ${run.seed}: ${row.reason}`);
+    log(`${nameOf(run)}: ${row.reason}`);
   }
   if (options.out === undefined) return;
   await writeFiles(options.out, {

@@ -2,10 +2,10 @@ import { DEFAULT_LORA } from '../../training/types';
 import { parseOptions } from '../args';
 import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
 import { log, printJson, writeFiles } from '../io';
-import { type BenchRow, type BenchRun, openBench } from './personalize';
+import { type BenchRow, openBench } from './personalize';
 import { csv, markdown, plot } from './personalize-report';
-import { crossed, listOption, readDone, sameRun, withoutResume } from './runs';
-import { LABELS, PREFERENCES } from './styles';
+import { readDone, sameRun, withoutResume } from './runs';
+import { nameOf, type SimulatedUser, USER_OPTIONS, usersOf } from './users';
 
 /** `bench personalize`: one JSON line a run, and a CSV, a Markdown table and a plot when --out names a folder. */
 export async function bench(args: readonly string[]): Promise<void> {
@@ -13,11 +13,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     args,
     {
       model: 'string',
-      styles: 'string',
-      signals: 'string',
-      labels: 'string',
-      k: 'string',
-      seeds: 'number',
+      ...USER_OPTIONS,
       rank: 'number',
       ...HYPERPARAMETER_OPTIONS,
       held: 'number',
@@ -26,10 +22,13 @@ export async function bench(args: readonly string[]): Promise<void> {
     },
     1,
   );
-  const styles = listOption(options.styles ?? 'list,short,warm', PREFERENCES);
-  const kinds = listOption(options.signals ?? 'pairs,thumbs', ['pairs', 'thumbs'] as const);
-  const labels = listOption(options.labels ?? 'honest', LABELS);
-  const sizes = (options.k ?? '20').split(',').map(Number);
+  const users = usersOf(options, {
+    styles: 'list,short,warm',
+    signals: 'pairs,thumbs',
+    labels: 'honest',
+    k: '20',
+    seeds: 3,
+  });
   const model = options.model ?? 'models/thumbling';
   const hyperparameters = await hyperparametersOf(model, options);
   const rank = options.rank ?? DEFAULT_LORA.rank;
@@ -38,15 +37,12 @@ export async function bench(args: readonly string[]): Promise<void> {
   const conditions = { model: folder.sha256, held, rank, hyperparameters };
   const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
   const rows: BenchRow[] = [];
-  const seeds = Array.from({ length: options.seeds ?? 3 }, (_, i) => i + 1);
-  for (const run of crossed({ style: styles, signals: kinds, labels, k: sizes, seed: seeds })) {
-    const known = done.find((other) => sameRun<BenchRun>(run, other));
+  for (const run of users) {
+    const known = done.find((other) => sameRun<SimulatedUser>(run, other));
     const row = known ?? (await workbench.run(run, hyperparameters));
     rows.push(row);
     printJson({ ...row, conditions });
-    log(
-      `${run.style} ${run.signals} ${run.labels} K=${run.k} seed ${run.seed}: accuracy ${row.accuracy.toFixed(3)}`,
-    );
+    log(`${nameOf(run)}: accuracy ${row.accuracy.toFixed(3)}`);
   }
   if (options.out === undefined) return;
   const command = `npm run cli -- bench ${withoutResume(args).join(' ')}`;

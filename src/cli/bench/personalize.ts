@@ -17,17 +17,8 @@ import { readJson } from '../io';
 import { GREEDY } from './greedy';
 import { countCorrect, heldSequences } from './held-out';
 import { type StyleClassifier, trainStyleClassifier } from './style-classifier';
-import {
-  type Labels,
-  type Preference,
-  readStyles,
-  relabel,
-  simulate,
-  type SimulatedSignal,
-  type StyledPrompt,
-  STYLES_FILE,
-  wordsOf,
-} from './styles';
+import { readStyles, type SimulatedSignal, type StyledPrompt, STYLES_FILE, wordsOf } from './styles';
+import { signalsOf, type SimulatedUser } from './users';
 import { wilson95 } from './wilson';
 
 interface BenchEngine {
@@ -47,7 +38,7 @@ export interface Workbench {
   /** Held-out accuracy of the classifier that judges the replies' style. */
   classifierAccuracy: number;
   /** Trains one simulated user's adapter and measures what came of it. */
-  run(run: BenchRun, hyperparameters: Hyperparameters): Promise<BenchRow>;
+  run(run: SimulatedUser, hyperparameters: Hyperparameters): Promise<BenchRow>;
 }
 
 /** @param options.held how many held-out prompts to measure on; all when absent. */
@@ -89,15 +80,7 @@ export async function openBench({
   };
 }
 
-export interface BenchRun {
-  style: Preference;
-  signals: 'pairs' | 'thumbs';
-  labels: Labels;
-  k: number;
-  seed: number;
-}
-
-export interface BenchRow extends BenchRun {
+export interface BenchRow extends SimulatedUser {
   /** Of held-out pairs: how many the implicit reward orders as the user would. */
   accuracy: number;
   pairs: number;
@@ -144,7 +127,7 @@ async function measureBaseline(
 
 async function runOne(
   engine: BenchEngine,
-  run: BenchRun,
+  run: SimulatedUser,
   data: Record<'train' | 'held', StyledPrompt[]>,
   anchors: readonly Sequence[],
   baseline: Baseline,
@@ -158,8 +141,7 @@ async function runOne(
   const { folder, trainer, slot, generator: _, tokenizer } = engine;
   const { rank, hyperparameters } = options;
   trainer.load(emptyAdapter(folder.config, folder.sha256, { rank, lora_alpha: 2 * rank, seed: run.seed }));
-  const honest = simulate(data.train, run.style, run.signals, run.k, run.seed);
-  const signals = relabel(honest, run.labels, run.seed);
+  const signals = signalsOf(run, data.train);
   const examples = await addReferences(
     trainer,
     signals.map((signal, index) => exampleOf(signal, String(index), tokenizer)),

@@ -5,10 +5,10 @@ import type { Hyperparameters } from '../../training/types';
 import { parseOptions } from '../args';
 import { modelHyperparameters } from '../hyperparameters';
 import { log, printJson, writeFiles } from '../io';
-import { type BenchRun, openBench } from './personalize';
-import { crossed, listOption, readDone, sameRun, withoutResume } from './runs';
+import { openBench } from './personalize';
+import { listOption, readDone, sameRun, withoutResume } from './runs';
 import { isBetter, searchCsv, searchMarkdown, type Trial } from './search-report';
-import { PREFERENCES } from './styles';
+import { USER_OPTIONS, usersOf } from './users';
 
 /**
  * What is tried for each hyperparameter, in this order: those first that change most. Where a value is better, the next
@@ -36,11 +36,8 @@ export async function bench(args: readonly string[]): Promise<void> {
     args,
     {
       model: 'string',
-      styles: 'string',
-      signals: 'string',
+      ...USER_OPTIONS,
       only: 'string',
-      k: 'number',
-      seeds: 'number',
       held: 'number',
       resume: 'string',
       out: 'string',
@@ -48,14 +45,14 @@ export async function bench(args: readonly string[]): Promise<void> {
     },
     1,
   );
-  const { model = 'models/thumbling', k = 20, held = 24 } = options;
+  const { model = 'models/thumbling', held = 24 } = options;
   const names = listOption(options.only ?? Object.keys(TRIED).join(','), Object.keys(TRIED) as Tried[]);
-  const users = crossed<BenchRun>({
-    style: listOption(options.styles ?? 'list,short,warm', PREFERENCES),
-    signals: listOption(options.signals ?? 'pairs,thumbs', ['pairs', 'thumbs'] as const),
-    labels: ['honest'],
-    k: [k],
-    seed: Array.from({ length: options.seeds ?? 1 }, (_, i) => i + 1),
+  const users = usersOf(options, {
+    styles: 'list,short,warm',
+    signals: 'pairs,thumbs',
+    labels: 'honest',
+    k: '20',
+    seeds: 1,
   });
   const workbench = await openBench({ model, held });
   const conditions = { model: workbench.folder.sha256, held, users };
@@ -65,9 +62,11 @@ export async function bench(args: readonly string[]): Promise<void> {
   const tryOut = async (hyperparameters: Hyperparameters, changed: string): Promise<Trial> => {
     const measure = async (): Promise<Trial> => {
       const rows = [];
-      // As many steps as the page would take.
-      const settings = { ...hyperparameters, steps: stepsFor(k, hyperparameters) };
-      for (const user of users) rows.push(await workbench.run(user, settings));
+      for (const user of users) {
+        // As many steps as the page would take.
+        const steps = stepsFor(user.k, hyperparameters);
+        rows.push(await workbench.run(user, { ...hyperparameters, steps }));
+      }
       return {
         changed,
         hyperparameters,

@@ -15,6 +15,7 @@ import { log, printJson, readJson, writeFiles } from '../io';
 import { countCorrect, heldSequences } from './held-out';
 import { crossed, listOption, readDone, sameRun, withoutResume } from './runs';
 import { PREFERENCES, readStyles, simulate, type SimulatedSignal, STYLES_FILE } from './styles';
+import { seedsOf } from './users';
 import { switchChart, switchCsv, switchMarkdown, type SwitchRow, type SwitchRun } from './switch-report';
 
 /**
@@ -46,7 +47,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     to: listOption(options.to ?? 'short', PREFERENCES),
     signals: listOption(options.signals ?? 'pairs', ['pairs', 'thumbs'] as const),
     detector: listOption(options.detector ?? 'on,off', ['on', 'off'] as const),
-    seed: Array.from({ length: options.seeds ?? 3 }, (_, i) => i + 1),
+    seed: seedsOf(options.seeds ?? 3),
   });
   const { folder, runtime, tokenizer } = await openEngine({ model, rank: DEFAULT_LORA.rank });
   const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
