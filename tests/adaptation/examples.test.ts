@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { balanceThumbs, examplesOf } from '../../src/adaptation/examples';
 import { planUpdate } from '../../src/adaptation/plan';
-import type { Receipt, Signal } from '../../src/shared/records';
+import type { Signal } from '../../src/shared/records';
 import {
   activeSignals,
   learnedBy,
@@ -11,6 +11,7 @@ import {
   waitingSignals,
 } from '../../src/shared/signals';
 import { DEFAULT_HYPERPARAMETERS } from '../../src/training/types';
+import { receiptOf } from '../support/receipt';
 
 /** A tokenizer of characters. */
 const tokenizer = {
@@ -38,27 +39,6 @@ function signal(changes: Partial<Signal>): Signal {
   };
 }
 
-function receipt(changes: Partial<Receipt>): Receipt {
-  return {
-    id: 'r',
-    createdAt: 0,
-    decision: 'kept',
-    reason: '',
-    model: 'm',
-    parentVersion: 0,
-    signalIds: [],
-    heldOutIds: [],
-    skipped: [],
-    seed: 0,
-    hyperparameters: {},
-    losses: [],
-    margins: [],
-    figures: [],
-    seconds: 0,
-    ...changes,
-  };
-}
-
 describe('signals', () => {
   it('wait until an update has dealt with them, also those given while it ran', () => {
     const [learned, judge, tooLong, tried, late, gone] = [1, 2, 3, 4, 5, 6].map(() => signal({}));
@@ -67,15 +47,15 @@ describe('signals', () => {
     const skipped = [{ signalId: tooLong.id, reason: 'too long' }];
     const receipts = [
       // Ended after `late` was given.
-      receipt({
+      receiptOf({
         createdAt: late.createdAt + 1,
         version: 1,
         signalIds: [learned.id],
         heldOutIds: [judge.id],
         skipped,
       }),
-      receipt({ decision: 'cancelled', signalIds: [learned.id, tried.id, late.id] }),
-      receipt({ decision: 'refused', signalIds: [learned.id, tried.id] }),
+      receiptOf({ decision: 'cancelled', signalIds: [learned.id, tried.id, late.id] }),
+      receiptOf({ decision: 'refused', signalIds: [learned.id, tried.id] }),
     ];
     expect(waitingSignals(signals, receipts, 'm')).toEqual([late]);
     expect(Object.fromEntries(signalOutcomes(receipts, 'm'))).toEqual({
@@ -89,10 +69,10 @@ describe('signals', () => {
 
   it('are learned by a version and those that grew out of it, and by no other branch', () => {
     const receipts = [
-      receipt({ version: 1, signalIds: ['a'] }),
-      receipt({ version: 2, parentVersion: 1, signalIds: ['b'] }),
-      receipt({ decision: 'refused', parentVersion: 1, signalIds: ['c'] }),
-      receipt({ version: 3, parentVersion: 1, signalIds: ['a', 'd'] }),
+      receiptOf({ version: 1, signalIds: ['a'] }),
+      receiptOf({ version: 2, parentVersion: 1, signalIds: ['b'] }),
+      receiptOf({ decision: 'refused', parentVersion: 1, signalIds: ['c'] }),
+      receiptOf({ version: 3, parentVersion: 1, signalIds: ['a', 'd'] }),
     ];
     expect(learnedBy(receipts, 3)).toEqual(new Set(['a', 'd']));
     expect(learnedBy(receipts, 2)).toEqual(new Set(['a', 'b']));

@@ -1,30 +1,14 @@
 import { expect, test } from 'vitest';
 import { historyOf } from '../../src/app/history';
 import type { GateFigure, Receipt } from '../../src/shared/records';
+import { receiptOf } from '../support/receipt';
 
 function figure(name: GateFigure['name'], before: number, after: number): GateFigure {
   return { name, before, after, limit: 1, count: 4, passed: true };
 }
 
 function receipt(decision: Receipt['decision'], version: number | undefined, figures: GateFigure[]): Receipt {
-  return {
-    id: `${decision} ${version ?? ''}`,
-    createdAt: 0,
-    decision,
-    reason: '',
-    model: '',
-    parentVersion: 0,
-    ...(version === undefined ? {} : { version }),
-    signalIds: [],
-    heldOutIds: [],
-    skipped: [],
-    seed: 0,
-    hyperparameters: {},
-    losses: [],
-    margins: [],
-    figures,
-    seconds: 1,
-  };
+  return receiptOf({ decision, figures, ...(version === undefined ? {} : { version }) });
 }
 
 test('the history is of what was kept, in the order of versions', () => {
