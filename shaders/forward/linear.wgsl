@@ -1,10 +1,10 @@
 // Y[T, OUT] = X[T, IN] · Wᵀ + s·XA·Bᵀ (+ residual), W[OUT, IN] a stack of int4 matrices with a LoRA for each part
-// (Hu et al. 2021, eq. 3). A thread computes 8 rows by 4 columns. Overwrites Y.
+// (Hu et al. 2021, eq. 3). A thread computes ROWS rows by 8 columns. Overwrites Y.
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> scale: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<Activation>;
-@group(0) @binding(3) var<storage, read> xa: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> lora_b: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> xa: array<f32>;
+@group(0) @binding(4) var<storage, read> lora_b: array<f32>;
 @group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(7) var<uniform> lora: Lora;
@@ -17,9 +17,34 @@ fn operand(index: u32) -> f32 {
   return f32(x[index]);
 }
 
-fn times(index: u32, lane: u32, low: mat4x4<f32>, high: mat4x4<f32>) -> vec4<f32> {
+// Eight weights of a row of W and of the three after it.
+struct Block {
+  low: mat4x4<f32>,
+  high: mat4x4<f32>,
+}
+
+fn weights(word: u32, s: vec4<f32>) -> Block {
+  let a = weight[word];
+  let b = weight[word + WORDS];
+  let c = weight[word + 2u * WORDS];
+  let d = weight[word + 3u * WORDS];
+  return Block(
+    mat4x4<f32>(int4_low(a) * s.x, int4_low(b) * s.y, int4_low(c) * s.z, int4_low(d) * s.w),
+    mat4x4<f32>(int4_high(a) * s.x, int4_high(b) * s.y, int4_high(c) * s.z, int4_high(d) * s.w),
+  );
+}
+
+fn add_row(
+  index: u32,
+  lane: u32,
+  first: Block,
+  second: Block,
+  left: ptr<function, vec4<f32>>,
+  right: ptr<function, vec4<f32>>,
+) {
   let values = load_eight(index, lane);
-  return values.low * low + values.high * high;
+  *left += values.low * first.low + values.high * first.high;
+  *right += values.low * second.low + values.high * second.high;
 }
 
 fn store(row: u32, column: u32, value: vec4<f32>) {
@@ -41,64 +66,34 @@ fn main(
   lane: Lane,
 ) {
   // No early return: every lane takes part in load_eight.
-  let column = (workgroup.x * WORKGROUP + local.x) * 4u;
-  let row = workgroup.y * 8u;
-  let w0 = min(column, OUT - 4u) * WORDS;
-  let s0 = min(column, OUT - 4u) * GROUPS;
-  var y0 = vec4<f32>();
-  var y1 = vec4<f32>();
-  var y2 = vec4<f32>();
-  var y3 = vec4<f32>();
-  var y4 = vec4<f32>();
-  var y5 = vec4<f32>();
-  var y6 = vec4<f32>();
-  var y7 = vec4<f32>();
-  for (var word = 0u; word < WORDS; word++) {
-    let group = s0 + word / 4u;
-    let s = vec4<f32>(
-      int4_scale(group),
-      int4_scale(group + GROUPS),
-      int4_scale(group + 2u * GROUPS),
-      int4_scale(group + 3u * GROUPS),
-    );
-    let a = weight[w0 + word];
-    let b = weight[w0 + word + WORDS];
-    let c = weight[w0 + word + 2u * WORDS];
-    let d = weight[w0 + word + 3u * WORDS];
-    let low = mat4x4<f32>(int4_low(a) * s.x, int4_low(b) * s.y, int4_low(c) * s.z, int4_low(d) * s.w);
-    let high = mat4x4<f32>(int4_high(a) * s.x, int4_high(b) * s.y, int4_high(c) * s.z, int4_high(d) * s.w);
-    let k = row * IN + word * 8u;
-    y0 += times(k, lane.index, low, high);
-    y1 += times(k + IN, lane.index, low, high);
-    y2 += times(k + 2u * IN, lane.index, low, high);
-    y3 += times(k + 3u * IN, lane.index, low, high);
-    y4 += times(k + 4u * IN, lane.index, low, high);
-    y5 += times(k + 5u * IN, lane.index, low, high);
-    y6 += times(k + 6u * IN, lane.index, low, high);
-    y7 += times(k + 7u * IN, lane.index, low, high);
-  }
-  if (LORA && column < OUT) {
-    // The bound is not a constant: unrolled by eight rows, this made compilers take seconds.
-    let quads = select(0u, QUADS, batch.tokens > 0u);
-    for (var quad = 0u; quad < quads; quad++) {
-      let b = lora_up(column, quad);
-      let inner = lora_inner(row, column) + quad;
-      y0 += xa[inner] * b;
-      y1 += xa[inner + PARTS * QUADS] * b;
-      y2 += xa[inner + 2u * PARTS * QUADS] * b;
-      y3 += xa[inner + 3u * PARTS * QUADS] * b;
-      y4 += xa[inner + 4u * PARTS * QUADS] * b;
-      y5 += xa[inner + 5u * PARTS * QUADS] * b;
-      y6 += xa[inner + 6u * PARTS * QUADS] * b;
-      y7 += xa[inner + 7u * PARTS * QUADS] * b;
+  let column = (workgroup.x * WORKGROUP + local.x) * 8u;
+  let row = workgroup.y * ROWS;
+  let w0 = min(column, OUT - 8u) * WORDS;
+  let s0 = min(column, OUT - 8u) * GROUPS;
+  var left_$r = vec4<f32>();
+  var right_$r = vec4<f32>();
+  for (var group = 0u; group < GROUPS; group++) {
+    let first_scales = int4_scales(s0 + group, GROUPS);
+    let second_scales = int4_scales(s0 + group + 4u * GROUPS, GROUPS);
+    for (var word = 4u * group; word < 4u * group + 4u; word++) {
+      let first = weights(w0 + word, first_scales);
+      let second = weights(w0 + word + 4u * WORDS, second_scales);
+      let k = row * IN + word * 8u;
+      add_row(k + $r * IN, lane.index, first, second, &left_$r, &right_$r);
     }
   }
-  store(row, column, y0);
-  store(row + 1u, column, y1);
-  store(row + 2u, column, y2);
-  store(row + 3u, column, y3);
-  store(row + 4u, column, y4);
-  store(row + 5u, column, y5);
-  store(row + 6u, column, y6);
-  store(row + 7u, column, y7);
+  if (LORA && column < OUT) {
+    // The bound is not a constant: unrolled by all rows, this made compilers take seconds.
+    let ranks = select(0u, RANK, batch.tokens > 0u);
+    let inner = lora_inner(row, column);
+    for (var rank = 0u; rank < ranks; rank++) {
+      let b_left = lora_up(column, rank);
+      let b_right = lora_up(column + 4u, rank);
+      let xa_$r = xa[inner + $r * PARTS * RANK + rank];
+      left_$r += xa_$r * b_left;
+      right_$r += xa_$r * b_right;
+    }
+  }
+  store(row + $r, column, left_$r);
+  store(row + $r, column + 4u, right_$r);
 }

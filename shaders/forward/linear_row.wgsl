@@ -3,8 +3,8 @@
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> scale: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<Activation>;
-@group(0) @binding(3) var<storage, read> xa: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> lora_b: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> xa: array<f32>;
+@group(0) @binding(4) var<storage, read> lora_b: array<f32>;
 @group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(7) var<uniform> lora: Lora;
@@ -28,13 +28,7 @@ fn main(
   let s0 = min(column, OUT - 4u) * GROUPS;
   var sum = vec4<f32>();
   for (var word = 0u; word < WORDS; word++) {
-    let group = s0 + word / 4u;
-    let s = vec4<f32>(
-      int4_scale(group),
-      int4_scale(group + GROUPS),
-      int4_scale(group + 2u * GROUPS),
-      int4_scale(group + 3u * GROUPS),
-    );
+    let s = int4_scales(s0 + word / 4u, GROUPS);
     let a = weight[w0 + word];
     let b = weight[w0 + word + WORDS];
     let c = weight[w0 + word + 2u * WORDS];
@@ -48,8 +42,9 @@ fn main(
     return;
   }
   if (LORA) {
-    for (var quad = 0u; quad < QUADS; quad++) {
-      sum += xa[lora_inner(0u, column) + quad] * lora_up(column, quad);
+    let inner = lora_inner(0u, column);
+    for (var rank = 0u; rank < RANK; rank++) {
+      sum += xa[inner + rank] * lora_up(column, rank);
     }
   }
   if (RESIDUAL) {

@@ -17,3 +17,13 @@ fn int4_scale(index: u32) -> f32 {
   }
   return bitcast<f32>(scale[index]);
 }
+
+// Scales of four rows, `stride` apart.
+fn int4_scales(index: u32, stride: u32) -> vec4<f32> {
+  return vec4<f32>(
+    int4_scale(index),
+    int4_scale(index + stride),
+    int4_scale(index + 2u * stride),
+    int4_scale(index + 3u * stride),
+  );
+}

@@ -1,4 +1,3 @@
-import { create, globals } from 'webgpu';
 import { readAdapter } from '../formats/adapter';
 import { loadModelFolder, type ModelFolder } from '../formats/model-folder';
 import type { AdapterWeights } from '../formats/tensors';
@@ -7,13 +6,7 @@ import { ModelRuntime } from '../model/runtime';
 import { ChatTokenizer } from '../text/tokenizer';
 import { join } from 'node:path';
 import { folderSource, readBytes, readJson } from './io';
-
-/** Dawn's WebGPU for Node. It lives as long as the process: devices that outlive it crash. */
-export function nodeGpu(): GPU {
-  Object.assign(globalThis, globals);
-  return (dawn ??= create([]));
-}
-let dawn: GPU | undefined;
+import { nodeGpu } from './node-gpu';
 
 export interface CliEngine {
   folder: ModelFolder;

@@ -57,7 +57,7 @@ export async function buildDecoder(
   type: ActivationType,
 ): Promise<DecoderPrograms> {
   const { gpu, config, weights } = runtime;
-  const { lanes } = gpu;
+  const { tile } = gpu;
   const capacity = config.context_window_size;
   const memory = new Allocation(gpu);
   const matrix = (label: string, rows: number): GPUBuffer =>
@@ -88,7 +88,7 @@ export async function buildDecoder(
     rows: number,
   ): { dispatches: Dispatch[]; result: GPUBuffer } => {
     const context: ForwardContext = {
-      lanes,
+      tile,
       weights,
       adapter,
       activations: createActivations(memory, { config, rank: runtime.layout.rank, rows, type }),
@@ -113,7 +113,7 @@ export async function buildDecoder(
   const head = (x: GPUBuffer): Dispatch[] => [
     { ...rmsNorm({ norm: weights.norm, x, y: normed, type }), grid: () => [1] },
     linearRow({
-      lanes,
+      tile,
       matrix: weights.head,
       lora: null,
       loraUniform: adapter.uniform,

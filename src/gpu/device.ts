@@ -8,6 +8,14 @@ export interface GpuInfo {
   features: string[];
 }
 
+/** How products are cut into threads. */
+export interface Tile {
+  /** How many lanes may share a load: every subgroup is at least that wide; 1 without subgroups. */
+  lanes: 1 | 4 | 8;
+  /** Rows a thread computes. */
+  rows: 4 | 16;
+}
+
 /** Begins passes and measures how long they take. */
 export interface PassTimer {
   beginPass(encoder: GPUCommandEncoder, kernel: string): GPUComputePassEncoder;
@@ -28,19 +36,17 @@ const RAISED_LIMITS = [
 export class Gpu {
   readonly device: GPUDevice;
   readonly info: GpuInfo;
-  /** How many lanes may share a load: every subgroup is at least that wide; 1 without subgroups. */
-  readonly lanes: 1 | 4 | 8;
+  readonly tile: Tile;
   /** Resolves, with the reason, when the device is gone. */
   readonly lost: Promise<ThumbprintError>;
   /** While set, every dispatch is timed. */
   timer: PassTimer | null = null;
   private readonly buffers = new Set<GPUBuffer>();
 
-  private constructor(device: GPUDevice, info: GpuInfo, subgroupMinSize: number) {
+  private constructor(device: GPUDevice, info: GpuInfo, tile: Tile) {
     this.device = device;
     this.info = info;
-    const subgroups = device.features.has('subgroups');
-    this.lanes = subgroups && subgroupMinSize >= 8 ? 8 : subgroups && subgroupMinSize >= 4 ? 4 : 1;
+    this.tile = tile;
     this.lost = device.lost.then(
       (lost) =>
         new ThumbprintError(
@@ -73,7 +79,7 @@ export class Gpu {
     return new Gpu(
       device,
       { vendor, architecture, description, features: [...device.features].sort() },
-      adapter.info.subgroupMinSize,
+      tileFor(adapter.info, device.features.has('subgroups')),
     );
   }
 
@@ -167,4 +173,13 @@ export class Gpu {
     this.destroy(...this.buffers);
     this.device.destroy();
   }
+}
+
+/**
+ * SwiftShader, the browsers' stand-in for a GPU, has no registers to save and pays for every load: 16 rows halve the time
+ * of its products. Mesa's lavapipe is fastest with 4, which GPUs have the registers for as well.
+ */
+function tileFor(info: GPUAdapterInfo, subgroups: boolean): Tile {
+  const lanes = subgroups && info.subgroupMinSize >= 8 ? 8 : subgroups && info.subgroupMinSize >= 4 ? 4 : 1;
+  return { lanes, rows: info.architecture === 'swiftshader' ? 16 : 4 };
 }

@@ -1,16 +1,17 @@
 import backwardShader from '../../shaders/backward/linear_backward.wgsl?raw';
 import shader from '../../shaders/forward/linear.wgsl?raw';
 import rowShader from '../../shaders/forward/linear_row.wgsl?raw';
+import type { Tile } from '../gpu/device';
 import { type Dispatch, workgroups } from '../gpu/program';
 import type { Int4Buffers } from './int4';
 import { type LoraBuffers, partConstants } from './lora';
-import { type ActivationType, type LibraryPiece, sharedLoadSource } from './sources';
+import { type ActivationType, type LibraryPiece, quadScales, tiledSource } from './sources';
 
 /** A workgroup is one subgroup of the software rasterizers; wider ones gain nothing there. */
 const WORKGROUP = 32;
 
 interface LinearArgs {
-  lanes: number;
+  tile: Tile;
   matrix: Int4Buffers;
   /** With its inner products XA, from `loraDown`. */
   lora: { buffers: LoraBuffers; xa: GPUBuffer } | null;
@@ -29,10 +30,10 @@ interface LinearArgs {
 export function linear(args: LinearArgs): Dispatch {
   const common = linearCommon(args);
   return {
-    kernel: sharedLoadSource(args.lanes, 'linear', shader, 'batch', ...common.pieces),
+    kernel: tiledSource(args.tile, 'linear', shader, 'batch', ...common.pieces),
     constants: common.constants,
     bindings: { ...common.bindings, batch: args.batch },
-    grid: ({ tokens }) => [workgroups(args.matrix.rows / 4, WORKGROUP), workgroups(tokens, 8)],
+    grid: ({ tokens }) => [workgroups(args.matrix.rows / 8, WORKGROUP), workgroups(tokens, args.tile.rows)],
   };
 }
 
@@ -40,7 +41,7 @@ export function linear(args: LinearArgs): Dispatch {
 export function linearRow(args: Omit<LinearArgs, 'batch'>): Dispatch {
   const common = linearCommon(args);
   return {
-    kernel: sharedLoadSource(args.lanes, 'linear_row', rowShader, ...common.pieces),
+    kernel: tiledSource(args.tile, 'linear_row', rowShader, ...common.pieces),
     constants: common.constants,
     bindings: common.bindings,
     grid: () => [workgroups(args.matrix.rows / 4, WORKGROUP)],
@@ -57,7 +58,8 @@ function linearCommon(
       IN: matrix.columns,
       OUT: matrix.rows,
       WORKGROUP,
-      LANES: args.lanes,
+      LANES: args.tile.lanes,
+      ROWS: args.tile.rows,
       SCALE_F16: matrix.scaleF16,
       RESIDUAL: args.residual !== undefined,
       LORA: lora !== null,
@@ -80,7 +82,7 @@ function linearCommon(
 const NO_LORA = { rank: 4, parts: [] };
 
 interface BackwardArgs {
-  lanes: number;
+  tile: Tile;
   matrix: Int4Buffers;
   /** With dXB, from `loraUpBackward`. */
   lora: { buffers: LoraBuffers; dxb: GPUBuffer } | null;
@@ -95,12 +97,21 @@ interface BackwardArgs {
 export function linearBackward(args: BackwardArgs): Dispatch {
   const { matrix, lora, dy } = args;
   return {
-    kernel: sharedLoadSource(args.lanes, 'linear_backward', backwardShader, 'batch', 'int4', 'lora'),
+    kernel: tiledSource(
+      args.tile,
+      'linear_backward',
+      backwardShader,
+      'batch',
+      'int4',
+      quadScales(args.tile),
+      'lora',
+    ),
     constants: {
       IN: matrix.columns,
       OUT: matrix.rows,
       WORKGROUP,
-      LANES: args.lanes,
+      LANES: args.tile.lanes,
+      ROWS: args.tile.rows,
       SCALE_F16: matrix.scaleF16,
       LORA: lora !== null,
       INNER: lora ? lora.buffers.rank * lora.buffers.parts.length : 0,
@@ -115,6 +126,6 @@ export function linearBackward(args: BackwardArgs): Dispatch {
       lora: args.loraUniform,
       batch: args.batch,
     },
-    grid: ({ tokens }) => [workgroups(matrix.columns / 8, WORKGROUP), workgroups(tokens, 8)],
+    grid: ({ tokens }) => [workgroups(matrix.columns / 8, WORKGROUP), workgroups(tokens, args.tile.rows)],
   };
 }

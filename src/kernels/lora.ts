@@ -2,8 +2,9 @@ import gradAShader from '../../shaders/backward/lora_grad_a.wgsl?raw';
 import gradBShader from '../../shaders/backward/lora_grad_b.wgsl?raw';
 import upBackwardShader from '../../shaders/backward/lora_up_backward.wgsl?raw';
 import downShader from '../../shaders/forward/lora_down.wgsl?raw';
+import type { Tile } from '../gpu/device';
 import { type BufferSlice, type Dispatch, workgroups } from '../gpu/program';
-import { type ActivationType, kernelSource, sharedLoadSource } from './sources';
+import { type ActivationType, kernelSource, tiledSource } from './sources';
 
 /** LoRA of one stacked matrix on the device, as the kernels take it. */
 export interface LoraBuffers {
@@ -33,7 +34,7 @@ function inner(lora: LoraBuffers): number {
 
 /** xa[T, parts·rank] = x·Aᵀ; `in` is the width of x. */
 export function loraDown(args: {
-  lanes: number;
+  tile: Tile;
   lora: LoraBuffers;
   in: number;
   x: GPUBuffer;
@@ -45,8 +46,8 @@ export function loraDown(args: {
   const workgroup = 8;
   const { type = 'f32' } = args;
   return {
-    kernel: sharedLoadSource(args.lanes, 'lora_down', downShader, `activation_${type}`, 'batch'),
-    constants: { IN: args.in, OUT: inner(args.lora), WORKGROUP: workgroup, LANES: args.lanes },
+    kernel: tiledSource(args.tile, 'lora_down', downShader, `activation_${type}`, 'batch'),
+    constants: { IN: args.in, OUT: inner(args.lora), WORKGROUP: workgroup, LANES: args.tile.lanes },
     bindings: { x: args.x, lora_a: args.lora.a, xa: args.xa, batch: args.batch },
     grid: ({ tokens }) => [workgroups(inner(args.lora), workgroup), workgroups(tokens, 8)],
   };

@@ -6,9 +6,12 @@ import eightSubgroup from '../../shaders/lib/eight_subgroup.wgsl?raw';
 import int4 from '../../shaders/lib/int4.wgsl?raw';
 import lora from '../../shaders/lib/lora.wgsl?raw';
 import loraUp from '../../shaders/lib/lora_up.wgsl?raw';
+import scalesPlain from '../../shaders/lib/scales_plain.wgsl?raw';
+import scalesSubgroup from '../../shaders/lib/scales_subgroup.wgsl?raw';
 import sumRow from '../../shaders/lib/sum_row.wgsl?raw';
 import target from '../../shaders/lib/target.wgsl?raw';
 import token from '../../shaders/lib/token.wgsl?raw';
+import type { Tile } from '../gpu/device';
 import type { KernelSource } from '../gpu/program';
 
 const LIBRARY = {
@@ -20,6 +23,8 @@ const LIBRARY = {
   int4,
   lora,
   lora_up: loraUp,
+  scales_plain: scalesPlain,
+  scales_subgroup: scalesSubgroup,
   sum_row: sumRow,
   target,
   token,
@@ -41,14 +46,17 @@ export function kernelSource(name: string, code: string, ...pieces: LibraryPiece
 }
 
 /**
- * A kernel that shares loads within a subgroup, in the form this device runs.
- * @param lanes 8 or 4: every subgroup is at least that wide; 1: no subgroups.
+ * A kernel that shares loads within a subgroup and computes several rows a thread, in the form this device runs: a line
+ * with `$r` stands for one line a row. Loops over arrays would say the same, but not every compiler unrolls them.
  */
-export function sharedLoadSource(
-  lanes: number,
-  name: string,
-  code: string,
-  ...pieces: LibraryPiece[]
-): KernelSource {
-  return kernelSource(name, code, lanes === 1 ? 'eight_plain' : 'eight_subgroup', ...pieces);
+export function tiledSource(tile: Tile, name: string, code: string, ...pieces: LibraryPiece[]): KernelSource {
+  const unrolled = code.replace(/^.*\$r.*$/gm, (line) =>
+    Array.from({ length: tile.rows }, (_, row) => line.replaceAll('$r', String(row))).join('\n'),
+  );
+  return kernelSource(name, unrolled, tile.lanes === 1 ? 'eight_plain' : 'eight_subgroup', ...pieces);
+}
+
+/** The piece that loads a quad's scales on this device. */
+export function quadScales(tile: Tile): LibraryPiece {
+  return tile.lanes === 1 ? 'scales_plain' : 'scales_subgroup';
 }

@@ -102,7 +102,7 @@ export class Comparison {
 
   private build(cache: PipelineCache): Promise<Program> {
     const { context, chunkRows, targets } = this.forward;
-    const { weights, adapter, lanes } = context;
+    const { weights, adapter, tile } = context;
     const { hidden_size, vocab_size } = weights.config;
     const { chunk } = this;
     const matrix = (label: string, columns: number): GPUBuffer =>
@@ -110,7 +110,7 @@ export class Comparison {
     const h = matrix('compared hidden', hidden_size);
     const normed = matrix('compared normed', hidden_size);
     const [p, q] = [matrix('adapted logits', vocab_size), matrix('base logits', vocab_size)];
-    const head = { lanes, matrix: weights.head, lora: null, loraUniform: adapter.uniform, batch: chunk };
+    const head = { tile, matrix: weights.head, lora: null, loraUniform: adapter.uniform, batch: chunk };
     const logits = (x: GPUBuffer, y: GPUBuffer) => [
       gatherRows({ size: hidden_size, x, targets, h, chunk }),
       rmsNorm({ norm: weights.norm, x: h, y: normed }),

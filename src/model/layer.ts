@@ -1,4 +1,5 @@
 import type { LinearName } from '../formats/model-config';
+import type { Tile } from '../gpu/device';
 import type { Dispatch } from '../gpu/program';
 import { attention, attentionDecode, type AttentionShape } from '../kernels/attention';
 import { linear, linearRow } from '../kernels/linear';
@@ -13,7 +14,7 @@ import type { LayerWeights, ModelWeights } from './weights';
 
 /** What a forward pass runs on. */
 export interface ForwardContext {
-  lanes: number;
+  tile: Tile;
   weights: ModelWeights;
   adapter: AdapterSlot;
   activations: Activations;
@@ -58,15 +59,15 @@ export function adaptedLinear(
   name: LinearName,
   buffers: { x: GPUBuffer; y: GPUBuffer; residual?: GPUBuffer },
 ): Dispatch[] {
-  const { lanes, adapter, activations, batch } = context;
+  const { tile, adapter, activations, batch } = context;
   const matrix = layerWeights(context, layer).linears[name];
   const lora = adapter.buffers(layer, name);
   const xa = activations.xa[name];
   const { type } = activations;
   const loras = { lora: { buffers: lora, xa }, loraUniform: adapter.uniform };
-  const product = { lanes, matrix, ...loras, type, ...buffers };
+  const product = { tile, matrix, ...loras, type, ...buffers };
   return [
-    loraDown({ lanes, lora, in: matrix.columns, x: buffers.x, type, xa, batch }),
+    loraDown({ tile, lora, in: matrix.columns, x: buffers.x, type, xa, batch }),
     context.single ? linearRow(product) : linear({ ...product, batch }),
   ];
 }
@@ -106,7 +107,7 @@ export function forwardUntilSwiglu(
     swiglu({ size: weights.config.intermediate_size, gateUp: a.gateUp, h: a.h, type: a.type, batch }),
     // XA of the last product: part of what the backward pass needs.
     loraDown({
-      lanes: context.lanes,
+      tile: context.tile,
       lora: context.adapter.buffers(layer, 'down_proj'),
       in: weights.config.intermediate_size,
       x: a.h,
@@ -118,9 +119,9 @@ export function forwardUntilSwiglu(
 }
 
 function down(context: ForwardContext, layer: number, y: GPUBuffer): Dispatch[] {
-  const { lanes, adapter, activations: a, batch } = context;
+  const { tile, adapter, activations: a, batch } = context;
   const product = {
-    lanes,
+    tile,
     matrix: layerWeights(context, layer).linears.down_proj,
     lora: { buffers: adapter.buffers(layer, 'down_proj'), xa: a.xa.down_proj },
     loraUniform: adapter.uniform,

@@ -83,7 +83,7 @@ export class PackedForward {
       memory.storage(label, height * columns * 4);
     const shape = { config, rank: adapter.layout.rank, rows, type: 'f32' } as const;
     this.context = {
-      lanes: gpu.lanes,
+      tile: gpu.tile,
       weights,
       adapter,
       activations: createActivations(memory, shape),
@@ -216,7 +216,7 @@ export class PackedForward {
 
   private headDispatches(): Dispatch[] {
     const { gradient, targets, logprobs, chunk } = this;
-    const { weights, adapter, lanes } = this.context;
+    const { weights, adapter, tile } = this.context;
     const { hidden_size, vocab_size } = weights.config;
     const matrix = (label: string, columns: number): GPUBuffer =>
       this.memory.storage(label, this.chunkRows * columns * 4);
@@ -224,7 +224,7 @@ export class PackedForward {
     const normed = matrix('chunk normed', hidden_size);
     const logits = matrix('chunk logits', vocab_size);
     const x = required(this.streams.at(-1), 'last stream');
-    const head = { lanes, matrix: weights.head, lora: null, loraUniform: adapter.uniform, batch: chunk };
+    const head = { tile, matrix: weights.head, lora: null, loraUniform: adapter.uniform, batch: chunk };
     const forward = [
       gatherRows({ size: hidden_size, x, targets, h, chunk }),
       rmsNorm({ norm: weights.norm, x: h, y: normed }),

@@ -148,9 +148,9 @@ class LinearGradients {
   }
 
   input(name: LinearName, dy: GPUBuffer, dx: GPUBuffer): Dispatch {
-    const { adapter, lanes, batch } = this.context;
+    const { adapter, tile, batch } = this.context;
     const matrix = layerWeights(this.context, this.layer).linears[name];
     const lora = { buffers: adapter.buffers(this.layer, name), dxb: this.buffers.dxb };
-    return linearBackward({ lanes, matrix, lora, loraUniform: adapter.uniform, dy, dx, batch });
+    return linearBackward({ tile, matrix, lora, loraUniform: adapter.uniform, dy, dx, batch });
   }
 }

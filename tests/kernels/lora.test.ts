@@ -29,7 +29,7 @@ const CASES = [
 
 describe.each(CASES)('inner products, $parts of rank $rank', (options) => {
   it.each(ROW_COUNTS)('multiplies %i rows by A', (rows) =>
-    checkLoraDown(bench, bench.gpu.lanes, options, rows),
+    checkLoraDown(bench, bench.gpu.tile, options, rows),
   );
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nodeGpu } from '../../src/cli/engine';
+import { nodeGpu } from '../../src/cli/node-gpu';
 import { Gpu } from '../../src/gpu/device';
 import { KernelBench, ROW_COUNTS } from '../support/kernel';
 import { checkLinear, checkLoraDown } from '../support/linear';
@@ -38,11 +38,11 @@ describe.each([
 
   // Hardware may have wider subgroups, which run the form for four as well.
   it.runIf(lanes === 1 || gpu.info.description.startsWith('llvmpipe'))('is known as one', () => {
-    expect(gpu.lanes).toBe(lanes);
+    expect(gpu.tile.lanes).toBe(lanes);
   });
 
   it.each(ROW_COUNTS)('shares the loads of %i rows', async (rows) => {
-    await checkLinear(bench, lanes, CASE, rows);
-    await checkLoraDown(bench, lanes, CASE, rows);
+    await checkLinear(bench, gpu.tile, CASE, rows);
+    await checkLoraDown(bench, gpu.tile, CASE, rows);
   });
 });

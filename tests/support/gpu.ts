@@ -1,4 +1,4 @@
-import { nodeGpu } from '../../src/cli/engine';
+import { nodeGpu } from '../../src/cli/node-gpu';
 import { loadModelFolder, type ModelFolder } from '../../src/formats/model-folder';
 import { folderSource } from '../../src/cli/io';
 import { Gpu } from '../../src/gpu/device';

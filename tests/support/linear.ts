@@ -1,4 +1,5 @@
 import type { Int4Matrix } from '../../src/formats/tensors';
+import type { Tile } from '../../src/gpu/device';
 import type { BufferSlice } from '../../src/gpu/program';
 import { linear, linearBackward, linearRow } from '../../src/kernels/linear';
 import { type LoraBuffers, loraDown } from '../../src/kernels/lora';
@@ -85,7 +86,7 @@ export function randomLora(random: HashRandom, parts: readonly number[], rank: n
 /** `linear`, `linearRow` for the first row, and `linearBackward`, beside their twins. */
 export async function checkLinear(
   bench: KernelBench,
-  lanes: number,
+  tile: Tile,
   options: LinearCase,
   rows: number,
   change: (lora: twin.StackedLora) => void = () => undefined,
@@ -120,7 +121,7 @@ export async function checkLinear(
     size: { tokens: rows },
     dispatches: (b) => {
       const buffers = adapter?.buffers(b.arena);
-      const common = { lanes, matrix: int4Buffers(matrix, b.weight, b.scale), loraUniform: b.loraUniform };
+      const common = { tile, matrix: int4Buffers(matrix, b.weight, b.scale), loraUniform: b.loraUniform };
       const forward = {
         ...common,
         lora: buffers ? { buffers, xa: b.xa } : null,
@@ -150,7 +151,7 @@ export async function checkLinear(
 /** `loraDown` beside its twin. */
 export async function checkLoraDown(
   bench: KernelBench,
-  lanes: number,
+  tile: Tile,
   options: { in: number; parts: readonly number[]; rank: number },
   rows: number,
 ): Promise<void> {
@@ -166,7 +167,7 @@ export async function checkLoraDown(
     },
     size: { tokens: rows },
     dispatches: (b) => [
-      loraDown({ lanes, lora: buffers(b.arena), in: columns, x: b.x, xa: b.xa, batch: b.batch }),
+      loraDown({ tile, lora: buffers(b.arena), in: columns, x: b.x, xa: b.xa, batch: b.batch }),
     ],
   });
   expectRows(xa, twin.loraDown(x, lora), 'xa');
