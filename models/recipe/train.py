@@ -12,6 +12,11 @@ import math
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
+
+# Each worker computes with one thread: small products divided among threads wait for each other most of the time.
+for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
+    os.environ.setdefault(name, '1')
 
 import numpy as np
 import torch
@@ -182,6 +187,33 @@ def batch_loss(model, batch, device):
     return -logprobs.sum(), len(rows)
 
 
+class Workers:
+    """Adds up the gradients of micro-batches, several at a time where the device is the processor."""
+
+    def __init__(self, model, device, count):
+        self.model, self.device = model, device
+        self.parameters = list(model.parameters())
+        self.pool = ThreadPoolExecutor(count)
+        # bf16 where the device multiplies it natively.
+        self.native = device == 'cuda' or multiplies_bf16()
+
+    def gradients(self, batch):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.native):
+            loss, tokens = batch_loss(self.model, batch, self.device)
+        return torch.autograd.grad(loss, self.parameters), loss.item(), tokens
+
+    def accumulate(self, batches):
+        """Mean gradients into the parameters; (sum of the losses of learned tokens, how many)."""
+        loss, tokens = 0.0, 0
+        for gradients, one_loss, one_tokens in self.pool.map(self.gradients, batches):
+            loss, tokens = loss + one_loss, tokens + one_tokens
+            for parameter, gradient in zip(self.parameters, gradients):
+                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        for parameter in self.parameters:
+            parameter.grad /= tokens
+        return loss, tokens
+
+
 def export(model, build, tokens):
     folder = os.path.join(build, 'model')
     os.makedirs(folder, exist_ok=True)
@@ -221,6 +253,8 @@ def main():
     parser.add_argument('--optimizer', default='muon', choices=['muon', 'adamw'])
     parser.add_argument('--rate', type=float, default=1, help='factor of the learning rates; a grown model wants less')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--workers', type=int, default=1 if torch.cuda.is_available() else os.cpu_count(),
+                        help='micro-batches at a time')
     parser.add_argument('--minutes', type=float, default=math.inf, help='stop after so many, to go on later')
     parser.add_argument('--save-every', type=float, default=5, help='minutes between checkpoints')
     parser.add_argument('--from', dest='source', help='a model folder of the page to begin with: as it is, or grown')
@@ -245,8 +279,7 @@ def main():
         seen, step, phase = state['seen'], state['step'], state['phase']
         reader.__dict__.update(state['reader'])
         print(f'goes on after {seen} tokens')
-    # bf16 where the device multiplies it natively.
-    native = options.device == 'cuda' or multiplies_bf16()
+    workers = Workers(model, options.device, options.workers)
     begun = saved_at = time.time()
     sums, count = 0.0, 0
     while seen < options.tokens and time.time() - begun < 60 * options.minutes:
@@ -258,16 +291,11 @@ def main():
         model.weight_of = quantizer if now['int4'] else (lambda weight: weight)
         if step % SCALES_EVERY == 0:
             quantizer.refresh()
-        learned = 0
-        for _ in range(max(1, options.batch // options.micro)):
-            batch = reader.rows(max(1, options.micro // now['row']), now['row'], now['parts'], now['replies'])
-            with torch.autocast(options.device, torch.bfloat16, enabled=native):
-                loss, tokens = batch_loss(model, batch, options.device)
-            loss.backward()
-            sums, count, learned = sums + loss.item(), count + tokens, learned + tokens
-            seen += int((batch[1] >= 0).sum())
-        for p in model.parameters():
-            p.grad /= learned
+        batches = [reader.rows(max(1, options.micro // now['row']), now['row'], now['parts'], now['replies'])
+                   for _ in range(max(1, options.batch // options.micro))]
+        loss, learned = workers.accumulate(batches)
+        sums, count = sums + loss, count + learned
+        seen += sum(int((documents >= 0).sum()) for _, documents, _ in batches)
         torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
         for optimizer, initial in zip(optimizers, rates):
             for group, lr in zip(optimizer.param_groups, initial):

@@ -12,11 +12,12 @@ import {
   type TrainingExample,
 } from '../training/types';
 import { crossFit } from './cross-fit';
-import { OLD_WEIGHT } from './drift';
+import { OLD_WEIGHT, outdatedSignals } from './drift';
 import { balanceThumbs } from './examples';
 import { type GateLimits, type GateResult, type GateScorer, runGate } from './gate';
 import { marginsOf } from './margins';
 import type { ModelTexts } from './texts';
+import type { Receipt, Signal } from '../shared/records';
 
 /** Steps of each half of the cross-fit, as a share of the update's: both together and the rest of the gate cost less than the training. */
 const CROSS_FIT_SHARE = 0.3;
@@ -62,20 +63,40 @@ function startOf(runtime: ModelRuntime, input: UpdateInput): AdapterWeights {
   return input.current ?? emptyAdapter(runtime.config, runtime.sha256, { ...DEFAULT_LORA, seed: input.seed });
 }
 
+/** What is known before an update. */
+export interface Past {
+  /** The adapter in use and its version; null and 0 are the base. */
+  current: AdapterWeights | null;
+  parentVersion: number;
+  /** Ids of the signals that it has learned. */
+  learned: ReadonlySet<string>;
+  /** All that count, oldest first. */
+  signals: readonly Signal[];
+  /** Oldest first. */
+  receipts: readonly Pick<Receipt, 'model' | 'parentVersion' | 'predictions'>[];
+  /** SHA-256 of the model. */
+  model: string;
+}
+
 /**
- * By which margin, in nats, the adapter in use would have agreed with each judgement: a prediction, where it has not
- * learned from them. The base predicts nothing.
+ * By which margin, in nats, the adapter in use would have agreed with each judgement that it has not learned from, and
+ * which signals are, by that, from before the user's taste changed. The base predicts nothing.
  * @param examples with their references.
  */
-export async function predict(
+export async function foresee(
   trainer: Trainer,
-  current: AdapterWeights | null,
   examples: readonly TrainingExample[],
-): Promise<Record<string, number>> {
-  if (current === null || examples.length === 0) return {};
-  trainer.slot.load(current);
-  const predicted = await margins(trainer, examples);
-  return Object.fromEntries(examples.map(({ id }, i) => [id, predicted[i] ?? 0]));
+  { current, parentVersion, learned, signals, receipts, model }: Past,
+): Promise<Required<Pick<Receipt, 'predictions' | 'outdatedIds'>>> {
+  const fresh = examples.filter(({ id }) => !learned.has(id));
+  let predictions: Record<string, number> = {};
+  if (current !== null && fresh.length > 0) {
+    trainer.slot.load(current);
+    const predicted = await margins(trainer, fresh);
+    predictions = Object.fromEntries(fresh.map(({ id }, i) => [id, predicted[i] ?? 0]));
+  }
+  const outdatedIds = outdatedSignals(signals, [...receipts, { model, parentVersion, predictions }], model);
+  return { predictions, outdatedIds };
 }
 
 /** One update: references, training, gate. Stores nothing: what becomes of the candidate is the caller's. */

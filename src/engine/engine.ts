@@ -3,19 +3,13 @@ import type { FileSource } from '../formats/tensors';
 import type { Command, EngineEvent, Repetition, Snapshot } from '../protocol/protocol';
 import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
-import { newId } from '../shared/ids';
-import {
-  DEFAULT_SETTINGS,
-  type Message,
-  type ReplyDetails,
-  type Settings,
-  type Signal,
-} from '../shared/records';
-import { activeSignals, learnedBy, replaces, versionWithout, waitingSignals } from '../shared/signals';
+import { DEFAULT_SETTINGS, type Settings, type Signal } from '../shared/records';
+import { activeSignals, learnedBy, versionWithout, waitingSignals } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { Chat } from './chat';
 import { DeviceTurns } from './device-turns';
 import { exportAdapter, exportReceipt, importAdapter, receiptFile } from './exchange';
+import { Judgements } from './judgements';
 import { adapterOf, describe, type ModelHost, openModel } from './model-host';
 import { type UpdateEnd, Updates } from './updates';
 
@@ -30,6 +24,7 @@ export interface EngineDependencies {
 interface Running {
   host: ModelHost;
   chat: Chat;
+  judgements: Judgements;
   updates: Updates;
 }
 
@@ -99,7 +94,7 @@ export class Engine {
       case 'compare':
         return this.open().chat.compare(command.messageId, command.version);
       case 'signal':
-        return this.judge(command.messageId, command.kind);
+        return this.judged(await this.open().judgements.thumb(command.messageId, command.kind));
       case 'edit':
         return this.edit(command.messageId, command.text);
       case 'withdraw':
@@ -189,7 +184,8 @@ export class Engine {
       track: (work) => void this.track(work),
       onIdle: () => void this.idle(),
     });
-    this.running = { host, chat, updates };
+    const judgements = new Judgements(storage, chat, host.folder.sha256);
+    this.running = { host, chat, judgements, updates };
     await this.endInterruptedReplies();
     await this.loadActive();
     await this.idle(false);
@@ -259,95 +255,19 @@ export class Engine {
     return { version: receipt.version };
   }
 
-  private async judge(messageId: string, kind: 'up' | 'down'): Promise<{ signalId: string }> {
-    const reply = await this.open().chat.reply(messageId);
-    if (reply.state === 'streaming' || reply.state === 'failed' || reply.content.trim() === '') {
-      throw new ThumbprintError('bad-input', 'Only a finished reply can be rated.');
-    }
-    if (kind === 'down') return this.addSignal(reply, { kind, rejected: reply });
-    const rival = await this.rivalOf(reply);
-    if (rival) return this.addSignal(reply, { kind: 'choose', chosen: reply, rejected: rival });
-    return this.addSignal(reply, { kind, chosen: reply });
-  }
-
-  /**
-   * The sibling that a liked reply is preferred to: one that is disliked, or else the one written last of those not
-   * liked themselves.
-   */
-  private async rivalOf(reply: Message): Promise<Message | undefined> {
-    const [messages, signals] = await Promise.all([
-      this.storage.messagesOf(reply.conversationId),
-      this.storage.listSignals(),
-    ]);
-    const judged = new Map(activeSignals(signals).map((signal) => [signal.messageId, signal]));
-    const rivals = messages.filter(
-      ({ id, parentId, role, state, content }) =>
-        role === 'assistant' &&
-        parentId === reply.parentId &&
-        state === 'done' &&
-        content.trim() !== '' &&
-        content !== reply.content &&
-        (judged.get(id)?.kind ?? 'down') === 'down',
-    );
-    return rivals.find(({ id }) => judged.has(id)) ?? rivals.at(-1);
-  }
-
   private async edit(messageId: string, text: string): Promise<{ signalId: string }> {
-    const reply = await this.open().chat.reply(messageId);
-    const edited = text.trim();
-    if (edited === '' || edited === reply.content.trim()) {
-      throw new ThumbprintError('bad-input', 'Change the reply before you save it.');
-    }
+    const { signal, message } = await this.open().judgements.edit(messageId, text);
     // The edited text stands in the chat, and in the context of what follows, as a branch of its own.
-    const message: Message = {
-      ...reply,
-      id: newId(),
-      content: edited,
-      state: 'done',
-      createdAt: Date.now(),
-      ...(reply.reply ? { reply: whole(reply.reply) } : {}),
-    };
-    const empty = reply.content.trim() === '';
-    const judgement = { kind: 'edit', chosen: message, ...(empty ? {} : { rejected: reply }) } as const;
-    const answer = await this.addSignal(reply, judgement);
-    await this.storage.putMessage(message);
     this.post({ type: 'message', message });
-    await this.changeConversation(reply.conversationId, { headId: message.id });
-    return answer;
+    await this.changeConversation(message.conversationId, { headId: message.id });
+    return this.judged(signal);
   }
 
-  private async addSignal(
-    reply: Message,
-    { kind, chosen, rejected }: { kind: Signal['kind']; chosen?: Message; rejected?: Message },
-  ): Promise<{ signalId: string }> {
-    const { chat, host } = this.open();
-    const signal: Signal = {
-      id: newId(),
-      createdAt: Date.now(),
-      conversationId: reply.conversationId,
-      messageId: reply.id,
-      context: await chat.contextOf(reply),
-      adapter: reply.reply?.adapter ?? 0,
-      model: reply.reply?.model ?? host.folder.sha256,
-      kind,
-      ...(chosen ? { chosen: chosen.content } : {}),
-      ...(rejected ? { rejected: rejected.content } : {}),
-    };
-    const cut: Signal['cut'] = {
-      ...(chosen && isCut(chosen) ? { chosen: true } : {}),
-      ...(rejected && isCut(rejected) ? { rejected: true } : {}),
-    };
-    if (Object.keys(cut).length > 0) signal.cut = cut;
-    const earlier = (await this.storage.listSignals()).filter(
-      (other) => other.withdrawnAt === undefined && replaces(signal, other),
-    );
-    await this.storage.addSignal(signal);
-    // A new judgement of the same reply replaces the old one.
-    for (const { id } of earlier) await this.storage.updateSignal(id, { withdrawnAt: signal.createdAt });
+  private async judged({ id }: Signal): Promise<{ signalId: string }> {
     this.lastEnd = null;
     await this.announce();
     await this.idle();
-    return { signalId: signal.id };
+    return { signalId: id };
   }
 
   private async trainNow(): Promise<void> {
@@ -496,16 +416,4 @@ export class Engine {
       conversations,
     };
   }
-}
-
-/** Whether a reply breaks off before its end. */
-function isCut({ state, reply }: Message): boolean {
-  return state === 'stopped' || reply?.cut === true;
-}
-
-/** Details of a reply whose text somebody else has finished. */
-function whole(details: ReplyDetails): ReplyDetails {
-  const edited: ReplyDetails = { ...details, tokenIds: [] };
-  delete edited.cut;
-  return edited;
 }

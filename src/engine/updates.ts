@@ -1,11 +1,9 @@
-import { outdatedSignals } from '../adaptation/drift';
 import { examplesOf } from '../adaptation/examples';
 import { planUpdate } from '../adaptation/plan';
 import { replay } from '../adaptation/replay';
-import { predict, runUpdate, type UpdateHooks, type UpdateOutcome } from '../adaptation/update';
+import { foresee, type Past, runUpdate, type UpdateHooks, type UpdateOutcome } from '../adaptation/update';
 import { writeAdapter } from '../formats/adapter';
 import type { ReceiptFile } from '../formats/receipt-file';
-import type { AdapterWeights } from '../formats/tensors';
 import type { EngineEvent, Repetition, TrainingProgress } from '../protocol/protocol';
 import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
@@ -216,6 +214,7 @@ export class Updates {
       learned: learnedBy(receipts, parentVersion),
       signals: activeSignals(all),
       receipts,
+      model: host.folder.sha256,
       seed: checkpoint?.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
       startedAt: checkpoint?.startedAt ?? Date.now(),
     };
@@ -258,7 +257,7 @@ export class Updates {
       this.update({ stage: 'reference', steps: draft.hyperparameters.steps });
       const train = await this.withReferences(trainer, draft.train);
       const heldOut = await this.withReferences(trainer, draft.heldOut);
-      foreseen = await this.foresee(trainer, { ...draft, train, heldOut });
+      foreseen = await foresee(trainer, [...train, ...heldOut], draft);
       const outcome = await runUpdate(
         host.runtime,
         trainer,
@@ -301,18 +300,6 @@ export class Updates {
       if (!cancelled) this.context.post({ type: 'error', error: toPlainError(error) });
       return ended;
     }
-  }
-
-  /** What the version in use would have said of the new signals, and which old ones no longer say what the user likes. */
-  private async foresee(
-    trainer: Trainer,
-    { train, heldOut, learned, current, signals, receipts, parentVersion }: Draft,
-  ): Promise<Pick<Receipt, 'predictions' | 'outdatedIds'>> {
-    const fresh = [...train, ...heldOut].filter(({ id }) => !learned.has(id));
-    const predictions = await predict(trainer, current, fresh);
-    const model = this.context.host.folder.sha256;
-    const outdatedIds = outdatedSignals(signals, [...receipts, { model, parentVersion, predictions }], model);
-    return { predictions, outdatedIds };
   }
 
   /** Keeps or refuses: adapter, receipt, signals and the active pointer change together. */
@@ -379,18 +366,11 @@ export class Updates {
   }
 }
 
-interface Draft {
+interface Draft extends Past {
   train: TrainingExample[];
   heldOut: TrainingExample[];
   skipped: SkippedSignal[];
   hyperparameters: Hyperparameters;
-  parentVersion: number;
-  current: AdapterWeights | null;
-  /** Ids of the signals that `current` has learned. */
-  learned: ReadonlySet<string>;
-  /** All active ones. */
-  signals: Signal[];
-  receipts: Receipt[];
   seed: number;
   startedAt: number;
 }

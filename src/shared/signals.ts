@@ -1,15 +1,8 @@
 import type { AdapterSummary, ChatTurn, Receipt, Signal } from './records';
 
-/** Signals that count: not withdrawn, and of several thumbs on one reply only the last. */
+/** Signals that count: a later one that takes their place withdraws them. */
 export function activeSignals(signals: readonly Signal[]): Signal[] {
-  const lastThumb = new Map<string, string>();
-  for (const { id, kind, messageId, withdrawnAt } of signals) {
-    if (withdrawnAt === undefined && (kind === 'up' || kind === 'down')) lastThumb.set(messageId, id);
-  }
-  return signals.filter(({ id, kind, messageId, withdrawnAt }) => {
-    if (withdrawnAt !== undefined) return false;
-    return (kind !== 'up' && kind !== 'down') || lastThumb.get(messageId) === id;
-  });
+  return signals.filter(({ withdrawnAt }) => withdrawnAt === undefined);
 }
 
 /**

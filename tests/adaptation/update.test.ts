@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { predict, runUpdate, type UpdateInput } from '../../src/adaptation/update';
+import { foresee, runUpdate, type UpdateInput } from '../../src/adaptation/update';
 import { emptyAdapter } from '../../src/formats/adapter';
 import type { ModelFolder } from '../../src/formats/model-folder';
 import { ModelRuntime } from '../../src/model/runtime';
@@ -113,9 +113,12 @@ describe('an update', () => {
     const adapter = { ...seededAdapter(TINY_CONFIG, DEFAULT_LORA.rank, 16, 9), base: runtime.sha256 };
     trainer.load(adapter);
     const train = await addReferences(trainer, input(pairs(6, true)).train);
-    expect(await predict(trainer, null, train)).toEqual({});
-    const margins = await predict(trainer, adapter, train);
-    expect(Object.keys(margins)).toEqual(train.map(({ id }) => id));
+    const past = { parentVersion: 1, signals: [], receipts: [], model: runtime.sha256 };
+    const nothing = { ...past, current: null, learned: new Set<string>() };
+    expect((await foresee(trainer, train, nothing)).predictions).toEqual({});
+    const learned = new Set(['1']);
+    const { predictions: margins } = await foresee(trainer, train, { ...past, current: adapter, learned });
+    expect(Object.keys(margins)).toEqual(train.map(({ id }) => id).filter((id) => id !== '1'));
     const [first] = train;
     if (first?.kind !== 'pair') throw new Error('no pair');
     const { prompt, chosen, rejected, reference } = first;

@@ -1,8 +1,7 @@
-import { outdatedSignals } from '../../adaptation/drift';
 import { examplesOf } from '../../adaptation/examples';
 import { planUpdate } from '../../adaptation/plan';
 import { readModelTexts } from '../../adaptation/texts';
-import { predict, runUpdate } from '../../adaptation/update';
+import { foresee, type Past, runUpdate } from '../../adaptation/update';
 import type { AdapterWeights } from '../../formats/tensors';
 import type { Signal } from '../../shared/records';
 import { Trainer } from '../../training/trainer';
@@ -72,7 +71,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     const rest = data.train.filter(({ prompt }) => !first.some((signal) => signal.prompt === prompt));
     const second = simulate(rest, run.to, run.signals, after, run.seed);
     const signals = [...first, ...second].map((signal, index) => recordOf(signal, index, folder.sha256));
-    const receipts: Parameters<typeof outdatedSignals>[1][number][] = [];
+    const receipts: Past['receipts'][number][] = [];
     let current: AdapterWeights | null = null;
     let learned = new Set<string>();
     let version = 0;
@@ -87,13 +86,10 @@ export async function bench(args: readonly string[]): Promise<void> {
       const examples = async (of: readonly Signal[]): Promise<TrainingExample[]> =>
         addReferences(trainer, examplesOf(of, options).examples);
       const [train, heldOut] = [await examples(plan.train), await examples(plan.heldOut)];
-      const fresh = [...train, ...heldOut].filter(({ id }) => !learned.has(id));
-      receipts.push({
-        model: folder.sha256,
-        parentVersion: version,
-        predictions: await predict(trainer, current, fresh),
-      });
-      const outdated = new Set(run.detector === 'on' ? outdatedSignals(all, receipts, folder.sha256) : []);
+      const past = { current, parentVersion: version, learned, signals: all, receipts, model: folder.sha256 };
+      const { predictions, outdatedIds } = await foresee(trainer, [...train, ...heldOut], past);
+      receipts.push({ model: folder.sha256, parentVersion: version, predictions });
+      const outdated = new Set(run.detector === 'on' ? outdatedIds : []);
       const outcome = await runUpdate(runtime, trainer, {
         current,
         train,
