@@ -1,8 +1,9 @@
 // dQ[T, H·HD] of attention.wgsl: with p = exp(score − lse), δ = dOut·Out: dQ = Σ_j p_j (dOut·v_j − δ) k_j / sqrt(HD)
-// (Dao et al. 2022, Algorithm 4). Also writes δ[T, H] for the key pass. A thread handles one query of one head.
+// (Dao et al. 2022, Algorithm 4). Also writes δ[T, H] for the key pass. A thread handles one query of one head; lanes load
+// the same as in attention.wgsl.
 @group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> keys: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> values: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> keys: array<f32>;
+@group(0) @binding(2) var<storage, read> values: array<f32>;
 @group(0) @binding(3) var<storage, read> tokens: array<Token>;
 @group(0) @binding(4) var<storage, read> out: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> d_out: array<vec4<f32>>;
@@ -13,16 +14,19 @@
 
 const QUADS = HEAD_DIM / 4u;
 
-@compute @workgroup_size(32)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let t = id.x;
-  let head = id.y;
-  if (t >= batch.tokens) {
-    return;
-  }
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_id) local: vec3<u32>,
+  lane: Lane,
+) {
+  // No early return: every lane takes part in loads that are shared.
+  let first = workgroup.x * WORKGROUP;
+  let t = min(first + local.x, batch.tokens - 1u);
+  let head = workgroup.y;
   let token = tokens[t];
   let source = (t * HEADS + head) * QUADS;
-  let cache = head / (HEADS / KV_HEADS) * CAPACITY * QUADS;
+  let cache = head / (HEADS / KV_HEADS) * CAPACITY * HEAD_DIM;
   let root = inverseSqrt(f32(HEAD_DIM));
   var query: array<vec4<f32>, QUADS>;
   var gradient: array<vec4<f32>, QUADS>;
@@ -34,21 +38,26 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     delta += dot(gradient[i], out[source + i]);
   }
   let lse = statistics[t * HEADS + head].x;
-  let prefix = token.prefix_end - token.prefix_start;
-  let count = prefix + token.row + 1u - token.own_start;
-  for (var n = 0u; n < count; n++) {
-    let j = select(token.own_start + n - prefix, token.prefix_start + n, n < prefix);
-    let row = cache + j * QUADS;
+  let end = tokens[min(first + WORKGROUP - 1u, batch.tokens - 1u)].row + 1u;
+  for (var j = first_seen(tokens[first]); j < end; j++) {
+    let row = cache + j * HEAD_DIM;
     var score = 0.0;
     var dp = 0.0;
-    for (var i = 0u; i < QUADS; i++) {
-      score += dot(query[i], keys[row + i]);
-      dp += dot(gradient[i], values[row + i]);
+    for (var i = 0u; i < QUADS; i += 2u) {
+      let key = load_eight_keys(row + 4u * i, lane.index);
+      let value = load_eight_values(row + 4u * i, lane.index);
+      score += dot(query[i], key.low) + dot(query[i + 1u], key.high);
+      dp += dot(gradient[i], value.low) + dot(gradient[i + 1u], value.high);
     }
-    let ds = exp(score - lse) * (dp - delta) * root;
-    for (var i = 0u; i < QUADS; i++) {
-      sum[i] += ds * keys[row + i];
+    let ds = select(0.0, exp(score - lse) * (dp - delta) * root, sees(token, j));
+    for (var i = 0u; i < QUADS; i += 2u) {
+      let key = load_eight_keys(row + 4u * i, lane.index);
+      sum[i] += ds * key.low;
+      sum[i + 1u] += ds * key.high;
     }
+  }
+  if (first + local.x >= batch.tokens) {
+    return;
   }
   for (var i = 0u; i < QUADS; i++) {
     dq[source + i] = sum[i];

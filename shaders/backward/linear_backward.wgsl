@@ -12,10 +12,6 @@
 
 const WORDS = IN / 8u;
 
-fn operand(index: u32) -> f32 {
-  return dy[index];
-}
-
 // Eight weights of a row of W and of the three after it.
 struct Block {
   low: mat4x4<f32>,
@@ -43,7 +39,7 @@ fn add_row(
   low: ptr<function, vec4<f32>>,
   high: ptr<function, vec4<f32>>,
 ) {
-  let values = load_eight(index, lane);
+  let values = load_eight_dy(index, lane);
   *low += first.low * values.low + second.low * values.high;
   *high += first.high * values.low + second.high * values.high;
 }

@@ -1,10 +1,11 @@
 // Grouped-query attention with online softmax (Milakov & Gimelshein 2018): out[T, H·HD] and
 // statistics[T, H].x = log Σ exp(scores); .y is left to the backward pass.
 // Token t sees key rows [prefix_start, prefix_end) and [own_start, row] of keys, values [KV][CAPACITY][HD]. A thread
-// handles one query of one head. Overwrites.
+// handles one query of one head; a workgroup goes through all rows that one of its queries sees, so that its lanes load
+// the same. Overwrites.
 @group(0) @binding(0) var<storage, read> q: array<vec4<Activation>>;
-@group(0) @binding(1) var<storage, read> keys: array<vec4<Activation>>;
-@group(0) @binding(2) var<storage, read> values: array<vec4<Activation>>;
+@group(0) @binding(1) var<storage, read> keys: array<Activation>;
+@group(0) @binding(2) var<storage, read> values: array<Activation>;
 @group(0) @binding(3) var<storage, read> tokens: array<Token>;
 @group(0) @binding(4) var<storage, read_write> out: array<vec4<Activation>>;
 @group(0) @binding(5) var<storage, read_write> statistics: array<vec2<f32>>;
@@ -12,16 +13,19 @@
 
 const QUADS = HEAD_DIM / 4u;
 
-@compute @workgroup_size(32)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let t = id.x;
-  let head = id.y;
-  if (t >= batch.tokens) {
-    return;
-  }
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_id) local: vec3<u32>,
+  lane: Lane,
+) {
+  // No early return: every lane takes part in loads that are shared.
+  let first = workgroup.x * WORKGROUP;
+  let t = min(first + local.x, batch.tokens - 1u);
+  let head = workgroup.y;
   let token = tokens[t];
   let source = (t * HEADS + head) * QUADS;
-  let cache = head / (HEADS / KV_HEADS) * CAPACITY * QUADS;
+  let cache = head / (HEADS / KV_HEADS) * CAPACITY * HEAD_DIM;
   var query: array<vec4<f32>, QUADS>;
   var sum: array<vec4<f32>, QUADS>;
   for (var i = 0u; i < QUADS; i++) {
@@ -29,23 +33,28 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   var maximum = -1e30;
   var normalizer = 0.0;
-  let prefix = token.prefix_end - token.prefix_start;
-  let count = prefix + token.row + 1u - token.own_start;
-  for (var n = 0u; n < count; n++) {
-    let j = select(token.own_start + n - prefix, token.prefix_start + n, n < prefix);
-    let row = cache + j * QUADS;
+  let end = tokens[min(first + WORKGROUP - 1u, batch.tokens - 1u)].row + 1u;
+  for (var j = first_seen(tokens[first]); j < end; j++) {
+    let row = cache + j * HEAD_DIM;
     var score = 0.0;
-    for (var i = 0u; i < QUADS; i++) {
-      score += dot(query[i], vec4<f32>(keys[row + i]));
+    for (var i = 0u; i < QUADS; i += 2u) {
+      let key = load_eight_keys(row + 4u * i, lane.index);
+      score += dot(query[i], key.low) + dot(query[i + 1u], key.high);
     }
-    let higher = max(maximum, score);
+    let seen = sees(token, j);
+    let higher = select(maximum, max(maximum, score), seen);
     let correction = exp(maximum - higher);
-    let p = exp(score - higher);
+    let p = select(0.0, exp(score - higher), seen);
     normalizer = normalizer * correction + p;
-    for (var i = 0u; i < QUADS; i++) {
-      sum[i] = sum[i] * correction + p * vec4<f32>(values[row + i]);
+    for (var i = 0u; i < QUADS; i += 2u) {
+      let value = load_eight_values(row + 4u * i, lane.index);
+      sum[i] = sum[i] * correction + p * value.low;
+      sum[i + 1u] = sum[i + 1u] * correction + p * value.high;
     }
     maximum = higher;
+  }
+  if (first + local.x >= batch.tokens) {
+    return;
   }
   for (var i = 0u; i < QUADS; i++) {
     out[source + i] = vec4<Activation>(sum[i] / normalizer);

@@ -13,10 +13,6 @@
 const WORDS = IN / 8u;
 const GROUPS = IN / 32u;
 
-fn operand(index: u32) -> f32 {
-  return f32(x[index]);
-}
-
 // Eight weights of a row of W and of the three after it.
 struct Block {
   low: mat4x4<f32>,
@@ -42,7 +38,7 @@ fn add_row(
   left: ptr<function, vec4<f32>>,
   right: ptr<function, vec4<f32>>,
 ) {
-  let values = load_eight(index, lane);
+  let values = load_eight_x(index, lane);
   *left += values.low * first.low + values.high * first.high;
   *right += values.low * second.low + values.high * second.high;
 }

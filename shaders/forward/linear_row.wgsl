@@ -12,10 +12,6 @@
 const WORDS = IN / 8u;
 const GROUPS = IN / 32u;
 
-fn operand(index: u32) -> f32 {
-  return f32(x[index]);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -35,7 +31,7 @@ fn main(
     let d = weight[w0 + word + 3u * WORDS];
     let low = mat4x4<f32>(int4_low(a) * s.x, int4_low(b) * s.y, int4_low(c) * s.z, int4_low(d) * s.w);
     let high = mat4x4<f32>(int4_high(a) * s.x, int4_high(b) * s.y, int4_high(c) * s.z, int4_high(d) * s.w);
-    let values = load_eight(word * 8u, lane.index);
+    let values = load_eight_x(word * 8u, lane.index);
     sum += values.low * low + values.high * high;
   }
   if (column >= OUT) {

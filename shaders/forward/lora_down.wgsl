@@ -5,10 +5,6 @@
 @group(0) @binding(2) var<storage, read_write> xa: array<f32>;
 @group(0) @binding(3) var<uniform> batch: Batch;
 
-fn operand(index: u32) -> f32 {
-  return f32(x[index]);
-}
-
 fn store(row: u32, column: u32, value: f32) {
   if (row < batch.tokens && column < OUT) {
     xa[row * OUT + column] = value;
@@ -16,7 +12,7 @@ fn store(row: u32, column: u32, value: f32) {
 }
 
 fn inner(index: u32, lane: u32, low: vec4<f32>, high: vec4<f32>) -> f32 {
-  let values = load_eight(index, lane);
+  let values = load_eight_x(index, lane);
   return dot(values.low, low) + dot(values.high, high);
 }
 

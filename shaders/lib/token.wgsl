@@ -11,3 +11,12 @@ struct Token {
   group_end: u32,
   unused: u32,
 }
+
+fn sees(token: Token, row: u32) -> bool {
+  return (row >= token.prefix_start && row < token.prefix_end) || (row >= token.own_start && row <= token.row);
+}
+
+// The first row that a token or one packed behind it sees.
+fn first_seen(token: Token) -> u32 {
+  return select(token.own_start, token.prefix_start, token.prefix_end > token.prefix_start);
+}

@@ -12,8 +12,10 @@ export interface GpuInfo {
 export interface Tile {
   /** How many lanes may share a load: every subgroup is at least that wide; 1 without subgroups. */
   lanes: 1 | 4 | 8;
-  /** Rows a thread computes. */
+  /** Rows of a product that a thread computes. */
   rows: 4 | 16;
+  /** Queries or keys that a workgroup of attention handles: all their threads go through what any of them sees. */
+  attention: 8 | 32;
 }
 
 /** Begins passes and measures how long they take. */
@@ -181,5 +183,9 @@ export class Gpu {
  */
 function tileFor(info: GPUAdapterInfo, subgroups: boolean): Tile {
   const lanes = subgroups && info.subgroupMinSize >= 8 ? 8 : subgroups && info.subgroupMinSize >= 4 ? 4 : 1;
-  return { lanes, rows: info.architecture === 'swiftshader' ? 16 : 4 };
+  return {
+    lanes,
+    rows: info.architecture === 'swiftshader' ? 16 : 4,
+    attention: info.isFallbackAdapter ? 8 : 32,
+  };
 }

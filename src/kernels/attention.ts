@@ -2,8 +2,9 @@ import backwardKvShader from '../../shaders/backward/attention_backward_kv.wgsl?
 import backwardQShader from '../../shaders/backward/attention_backward_q.wgsl?raw';
 import shader from '../../shaders/forward/attention.wgsl?raw';
 import decodeShader from '../../shaders/forward/attention_decode.wgsl?raw';
+import type { Tile } from '../gpu/device';
 import { type Dispatch, workgroups } from '../gpu/program';
-import { type ActivationType, kernelSource } from './sources';
+import { type ActivationType, kernelSource, tiledSource } from './sources';
 
 export interface AttentionShape {
   /** Type of q, keys, values and out. */
@@ -40,13 +41,21 @@ export interface AttentionBuffers {
 }
 
 /** out and statistics for T queries. */
-export function attention(shape: AttentionShape, buffers: AttentionBuffers): Dispatch {
+export function attention(tile: Tile, shape: AttentionShape, buffers: AttentionBuffers): Dispatch {
   const { q, keys, values, tokens, out, statistics, batch } = buffers;
   return {
-    kernel: kernelSource('attention', shader, `activation_${shape.type ?? 'f32'}`, 'batch', 'token'),
-    constants: attentionConstants(shape),
+    kernel: tiledSource(
+      tile,
+      'attention',
+      shader,
+      ['keys', 'values'],
+      `activation_${shape.type ?? 'f32'}`,
+      'batch',
+      'token',
+    ),
+    constants: { ...attentionConstants(shape), WORKGROUP: tile.attention },
     bindings: { q, keys, values, tokens, out, statistics, batch },
-    grid: ({ tokens: count }) => [workgroups(count, 32), shape.heads],
+    grid: ({ tokens: count }) => [workgroups(count, tile.attention), shape.heads],
   };
 }
 
@@ -66,25 +75,33 @@ export function attentionDecode(
 
 /** dq, dk, dv given dOut; in this order, since the first pass writes δ for the second. */
 export function attentionBackward(
+  tile: Tile,
   shape: AttentionShape,
   buffers: AttentionBuffers,
   gradients: { dOut: GPUBuffer; dq: GPUBuffer; dk: GPUBuffer; dv: GPUBuffer },
 ): [Dispatch, Dispatch] {
   const { q, keys, values, tokens, out, statistics, batch } = buffers;
   const { dOut, dq, dk, dv } = gradients;
-  const constants = attentionConstants(shape);
+  const constants = { ...attentionConstants(shape), WORKGROUP: tile.attention };
   return [
     {
-      kernel: kernelSource('attention_backward_q', backwardQShader, 'batch', 'token'),
+      kernel: tiledSource(
+        tile,
+        'attention_backward_q',
+        backwardQShader,
+        ['keys', 'values'],
+        'batch',
+        'token',
+      ),
       constants,
       bindings: { q, keys, values, tokens, out, d_out: dOut, statistics, dq, batch },
-      grid: ({ tokens: count }) => [workgroups(count, 32), shape.heads],
+      grid: ({ tokens: count }) => [workgroups(count, tile.attention), shape.heads],
     },
     {
-      kernel: kernelSource('attention_backward_kv', backwardKvShader, 'batch', 'token'),
+      kernel: tiledSource(tile, 'attention_backward_kv', backwardKvShader, ['q', 'd_out'], 'batch', 'token'),
       constants,
       bindings: { q, keys, values, tokens, d_out: dOut, statistics, dk, dv, batch },
-      grid: ({ tokens: count }) => [workgroups(count, 32), shape.kvHeads],
+      grid: ({ tokens: count }) => [workgroups(count, tile.attention), shape.kvHeads],
     },
   ];
 }

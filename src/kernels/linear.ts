@@ -5,7 +5,7 @@ import type { Tile } from '../gpu/device';
 import { type Dispatch, workgroups } from '../gpu/program';
 import type { Int4Buffers } from './int4';
 import { type LoraBuffers, partConstants } from './lora';
-import { type ActivationType, type LibraryPiece, quadScales, tiledSource } from './sources';
+import { type ActivationType, type LibraryPiece, tiledSource } from './sources';
 
 /** A workgroup is one subgroup of the software rasterizers; wider ones gain nothing there. */
 const WORKGROUP = 32;
@@ -30,7 +30,7 @@ interface LinearArgs {
 export function linear(args: LinearArgs): Dispatch {
   const common = linearCommon(args);
   return {
-    kernel: tiledSource(args.tile, 'linear', shader, 'batch', ...common.pieces),
+    kernel: tiledSource(args.tile, 'linear', shader, ['x'], 'batch', ...common.pieces),
     constants: common.constants,
     bindings: { ...common.bindings, batch: args.batch },
     grid: ({ tokens }) => [workgroups(args.matrix.rows / 8, WORKGROUP), workgroups(tokens, args.tile.rows)],
@@ -41,7 +41,7 @@ export function linear(args: LinearArgs): Dispatch {
 export function linearRow(args: Omit<LinearArgs, 'batch'>): Dispatch {
   const common = linearCommon(args);
   return {
-    kernel: tiledSource(args.tile, 'linear_row', rowShader, ...common.pieces),
+    kernel: tiledSource(args.tile, 'linear_row', rowShader, ['x'], ...common.pieces),
     constants: common.constants,
     bindings: common.bindings,
     grid: () => [workgroups(args.matrix.rows / 4, WORKGROUP)],
@@ -58,8 +58,6 @@ function linearCommon(
       IN: matrix.columns,
       OUT: matrix.rows,
       WORKGROUP,
-      LANES: args.tile.lanes,
-      ROWS: args.tile.rows,
       SCALE_F16: matrix.scaleF16,
       RESIDUAL: args.residual !== undefined,
       LORA: lora !== null,
@@ -97,21 +95,11 @@ interface BackwardArgs {
 export function linearBackward(args: BackwardArgs): Dispatch {
   const { matrix, lora, dy } = args;
   return {
-    kernel: tiledSource(
-      args.tile,
-      'linear_backward',
-      backwardShader,
-      'batch',
-      'int4',
-      quadScales(args.tile),
-      'lora',
-    ),
+    kernel: tiledSource(args.tile, 'linear_backward', backwardShader, ['dy'], 'batch', 'int4', 'lora'),
     constants: {
       IN: matrix.columns,
       OUT: matrix.rows,
       WORKGROUP,
-      LANES: args.tile.lanes,
-      ROWS: args.tile.rows,
       SCALE_F16: matrix.scaleF16,
       LORA: lora !== null,
       INNER: lora ? lora.buffers.rank * lora.buffers.parts.length : 0,

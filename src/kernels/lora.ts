@@ -4,7 +4,7 @@ import upBackwardShader from '../../shaders/backward/lora_up_backward.wgsl?raw';
 import downShader from '../../shaders/forward/lora_down.wgsl?raw';
 import type { Tile } from '../gpu/device';
 import { type BufferSlice, type Dispatch, workgroups } from '../gpu/program';
-import { type ActivationType, kernelSource, tiledSource } from './sources';
+import { type ActivationType, tiledSource } from './sources';
 
 /** LoRA of one stacked matrix on the device, as the kernels take it. */
 export interface LoraBuffers {
@@ -46,8 +46,8 @@ export function loraDown(args: {
   const workgroup = 8;
   const { type = 'f32' } = args;
   return {
-    kernel: tiledSource(args.tile, 'lora_down', downShader, `activation_${type}`, 'batch'),
-    constants: { IN: args.in, OUT: inner(args.lora), WORKGROUP: workgroup, LANES: args.tile.lanes },
+    kernel: tiledSource(args.tile, 'lora_down', downShader, ['x'], `activation_${type}`, 'batch'),
+    constants: { IN: args.in, OUT: inner(args.lora), WORKGROUP: workgroup },
     bindings: { x: args.x, lora_a: args.lora.a, xa: args.xa, batch: args.batch },
     grid: ({ tokens }) => [workgroups(inner(args.lora), workgroup), workgroups(tokens, 8)],
   };
@@ -55,6 +55,7 @@ export function loraDown(args: {
 
 /** dxb[T, parts·rank] = dy·B; `out` is the width of dy. */
 export function loraUpBackward(args: {
+  tile: Tile;
   lora: LoraBuffers;
   out: number;
   dy: GPUBuffer;
@@ -62,15 +63,16 @@ export function loraUpBackward(args: {
   batch: GPUBuffer;
 }): Dispatch {
   return {
-    kernel: kernelSource('lora_up_backward', upBackwardShader, 'batch'),
+    kernel: tiledSource(args.tile, 'lora_up_backward', upBackwardShader, ['lora_b'], 'batch'),
     constants: { OUT: args.out, ...partConstants(args.lora) },
     bindings: { dy: args.dy, lora_b: args.lora.b, dxb: args.dxb, batch: args.batch },
-    grid: ({ tokens }) => [workgroups((tokens * inner(args.lora)) / 4, 32)],
+    grid: ({ tokens }) => [workgroups(tokens, 32), args.lora.parts.length, workgroups(args.lora.rank, 8)],
   };
 }
 
 /** grad_b[out, rank] += s·dyᵀ·xa. */
 export function loraGradB(args: {
+  tile: Tile;
   lora: LoraBuffers;
   out: number;
   dy: GPUBuffer;
@@ -80,15 +82,16 @@ export function loraGradB(args: {
   batch: GPUBuffer;
 }): Dispatch {
   return {
-    kernel: kernelSource('lora_grad_b', gradBShader, 'batch', 'lora'),
+    kernel: tiledSource(args.tile, 'lora_grad_b', gradBShader, ['xa'], 'batch', 'lora'),
     constants: { OUT: args.out, ...partConstants(args.lora) },
     bindings: { dy: args.dy, xa: args.xa, grad_b: args.gradB, lora: args.loraUniform, batch: args.batch },
-    grid: () => [workgroups(args.out, 32), args.lora.rank / 4],
+    grid: () => [args.out / 32, workgroups(args.lora.rank, 8)],
   };
 }
 
 /** grad_a[parts·rank, in] += s·dxbᵀ·x. */
 export function loraGradA(args: {
+  tile: Tile;
   lora: LoraBuffers;
   in: number;
   x: GPUBuffer;
@@ -98,9 +101,9 @@ export function loraGradA(args: {
   batch: GPUBuffer;
 }): Dispatch {
   return {
-    kernel: kernelSource('lora_grad_a', gradAShader, 'batch', 'lora'),
+    kernel: tiledSource(args.tile, 'lora_grad_a', gradAShader, ['dxb'], 'batch', 'lora'),
     constants: { IN: args.in, INNER: inner(args.lora) },
     bindings: { x: args.x, dxb: args.dxb, grad_a: args.gradA, lora: args.loraUniform, batch: args.batch },
-    grid: () => [workgroups(args.in, 32), inner(args.lora) / 4],
+    grid: () => [args.in / 32, workgroups(inner(args.lora), 8)],
   };
 }

@@ -1,13 +1,15 @@
 import activationF16 from '../../shaders/lib/activation_f16.wgsl?raw';
 import activationF32 from '../../shaders/lib/activation_f32.wgsl?raw';
 import batch from '../../shaders/lib/batch.wgsl?raw';
-import eightPlain from '../../shaders/lib/eight_plain.wgsl?raw';
-import eightSubgroup from '../../shaders/lib/eight_subgroup.wgsl?raw';
 import int4 from '../../shaders/lib/int4.wgsl?raw';
+import loadEightPlain from '../../shaders/lib/load_eight_plain.wgsl?raw';
+import loadEightSubgroup from '../../shaders/lib/load_eight_subgroup.wgsl?raw';
 import lora from '../../shaders/lib/lora.wgsl?raw';
 import loraUp from '../../shaders/lib/lora_up.wgsl?raw';
 import scalesPlain from '../../shaders/lib/scales_plain.wgsl?raw';
 import scalesSubgroup from '../../shaders/lib/scales_subgroup.wgsl?raw';
+import sharedPlain from '../../shaders/lib/shared_plain.wgsl?raw';
+import sharedSubgroup from '../../shaders/lib/shared_subgroup.wgsl?raw';
 import sumRow from '../../shaders/lib/sum_row.wgsl?raw';
 import target from '../../shaders/lib/target.wgsl?raw';
 import token from '../../shaders/lib/token.wgsl?raw';
@@ -18,13 +20,9 @@ const LIBRARY = {
   activation_f16: activationF16,
   activation_f32: activationF32,
   batch,
-  eight_plain: eightPlain,
-  eight_subgroup: eightSubgroup,
   int4,
   lora,
   lora_up: loraUp,
-  scales_plain: scalesPlain,
-  scales_subgroup: scalesSubgroup,
   sum_row: sumRow,
   target,
   token,
@@ -46,17 +44,26 @@ export function kernelSource(name: string, code: string, ...pieces: LibraryPiece
 }
 
 /**
- * A kernel that shares loads within a subgroup and computes several rows a thread, in the form this device runs: a line
- * with `$r` stands for one line a row. Loops over arrays would say the same, but not every compiler unrolls them.
+ * A kernel whose lanes share loads and whose threads compute several rows, in the form this device runs. For each of
+ * `arrays`, numbers that all lanes want alike, there is a function `load_eight_` with its name. A line with `$r` stands for
+ * one line a row: loops over arrays would say the same, but not every compiler unrolls them.
  */
-export function tiledSource(tile: Tile, name: string, code: string, ...pieces: LibraryPiece[]): KernelSource {
+export function tiledSource(
+  { lanes, rows }: Tile,
+  name: string,
+  code: string,
+  arrays: readonly string[],
+  ...pieces: LibraryPiece[]
+): KernelSource {
+  const [shared, loadEight, scales] =
+    lanes === 1
+      ? [sharedPlain, loadEightPlain, scalesPlain]
+      : [sharedSubgroup, loadEightSubgroup, scalesSubgroup];
+  const loads = arrays.map((array) => loadEight.replaceAll('$array', array));
   const unrolled = code.replace(/^.*\$r.*$/gm, (line) =>
-    Array.from({ length: tile.rows }, (_, row) => line.replaceAll('$r', String(row))).join('\n'),
+    Array.from({ length: rows }, (_, row) => line.replaceAll('$r', String(row))).join('\n'),
   );
-  return kernelSource(name, unrolled, tile.lanes === 1 ? 'eight_plain' : 'eight_subgroup', ...pieces);
-}
-
-/** The piece that loads a quad's scales on this device. */
-export function quadScales(tile: Tile): LibraryPiece {
-  return tile.lanes === 1 ? 'scales_plain' : 'scales_subgroup';
+  const constants = `const LANES = ${lanes}u;\nconst ROWS = ${rows}u;`;
+  const quads = pieces.includes('int4') ? [scales] : [];
+  return kernelSource(name, [constants, shared, ...loads, ...quads, unrolled].join('\n'), ...pieces);
 }

@@ -100,7 +100,7 @@ export function forwardUntilSwiglu(
     ropeAppend({ shape, tokens, rotation: weights.rotation, batch, qkv: a.qkv, q: a.q, ...cache }),
     context.single
       ? attentionDecode(shape, attentionBuffers)
-      : attention(shape, { ...attentionBuffers, statistics: a.statistics, batch }),
+      : attention(context.tile, shape, { ...attentionBuffers, statistics: a.statistics, batch }),
     ...adaptedLinear(context, layer, 'o_proj', { x: a.attended, y: a.middle, residual: x }),
     rmsNorm({ norm: postAttentionNorm, x: a.middle, y: a.mlpInput, type: a.type }),
     ...adaptedLinear(context, layer, 'gate_up_proj', { x: a.mlpInput, y: a.gateUp }),

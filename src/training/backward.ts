@@ -118,6 +118,7 @@ function gradientsOf({
 function backwardAttention(context: ForwardContext, cache: KeyValue, buffers: BackwardBuffers): Dispatch[] {
   const { activations: a, tokens, batch } = context;
   return attentionBackward(
+    context.tile,
     attentionShape(context),
     { q: a.q, ...cache, tokens, out: a.attended, statistics: a.statistics, batch },
     { dOut: buffers.attended, dq: buffers.dq, dk: buffers.dk, dv: buffers.dv },
@@ -134,14 +135,14 @@ class LinearGradients {
   ) {}
 
   weights(name: LinearName, x: GPUBuffer, dy: GPUBuffer): Dispatch[] {
-    const { adapter, activations, batch } = this.context;
+    const { tile, adapter, activations, batch } = this.context;
     const matrix = layerWeights(this.context, this.layer).linears[name];
     const lora = adapter.buffers(this.layer, name);
     const { a: gradA, b: gradB } = adapter.layout.slices(this.gradients, this.layer, name);
     const { dxb } = this.buffers;
-    const common = { lora, loraUniform: adapter.uniform, batch };
+    const common = { tile, lora, loraUniform: adapter.uniform, batch };
     return [
-      loraUpBackward({ lora, out: matrix.rows, dy, dxb, batch }),
+      loraUpBackward({ tile, lora, out: matrix.rows, dy, dxb, batch }),
       loraGradB({ ...common, out: matrix.rows, dy, xa: activations.xa[name], gradB }),
       loraGradA({ ...common, in: matrix.columns, x, dxb, gradA }),
     ];

@@ -59,7 +59,7 @@ describe.each(SHAPES)('attention of $heads heads on $kvHeads of $headDim', (shap
         statistics: untouchedRows(rows, 2 * heads),
       },
       size: { tokens: rows },
-      dispatches: (b) => [attention(shape, b)],
+      dispatches: (b) => [attention(bench.gpu.tile, shape, b)],
     });
     const expected = twin.attention(input);
     expectRows(result.out, expected.out, 'out', TOLERANCE);
@@ -88,7 +88,7 @@ describe.each(SHAPES)('attention of $heads heads on $kvHeads of $headDim', (shap
         dv: untouchedRows(kvHeads * CAPACITY, headDim),
       },
       size: { tokens: rows },
-      dispatches: (b) => attentionBackward(shape, b, b),
+      dispatches: (b) => attentionBackward(bench.gpu.tile, shape, b, b),
     });
     const [lseAfter, delta] = pairs(result.statistics);
     expectRows(lseAfter, lse, 'lse', TOLERANCE);

@@ -60,7 +60,7 @@ describe.each(CASES)('gradients of $parts of rank $rank', ({ in: columns, parts,
         uniforms: { loraUniform: uniform },
         size: { tokens: rows },
         dispatches: ({ batch, loraUniform, ...b }) => {
-          const common = { lora: buffers(b.arena), loraUniform, batch };
+          const common = { tile: bench.gpu.tile, lora: buffers(b.arena), loraUniform, batch };
           const { a: gradA, b: gradB } = slices(b.gradients);
           return [
             loraUpBackward({ ...common, out, dy: b.dy, dxb: b.dxb }),

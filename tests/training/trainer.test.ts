@@ -242,9 +242,9 @@ describe('one flipped sign in a backward kernel shows in the gradients', () => {
     ['attention_backward_kv', 'value_sum[i] += p', 'value_sum[i] -= p'],
     ['swiglu_backward', '(1.0 - sigmoid))', '(1.0 + sigmoid))'],
     ['linear_backward', 'low_3 += dxb_3', 'low_3 -= dxb_3'],
-    ['lora_up_backward', 'sum += dy', 'sum -= dy'],
-    ['lora_grad_a', 'sum += x', 'sum -= x'],
-    ['lora_grad_b', 'sum += dy', 'sum -= dy'],
+    ['lora_up_backward', 'low += value', 'low -= value'],
+    ['lora_grad_a', 'low += value', 'low -= value'],
+    ['lora_grad_b', 'low += value', 'low -= value'],
     ['token_logprob', '1.0, i == goal) - exp', '1.0, i == goal) + exp'],
     ['preference', '= -coefficient * example', '= coefficient * example'],
   ])('%s: %s', async (kernel, sign, flipped) => {
