@@ -78,8 +78,8 @@ export interface GateResult {
   scale: number;
 }
 
-/** What a candidate is tried at. Near the base, forgetting grows with the square of the scale, what is learned linearly. */
-const SCALES = [1, 0.5];
+/** What a candidate is tried at when it fails. Near the base, forgetting grows with the square of the scale, what is learned linearly. */
+const HALF = 0.5;
 
 /** Fewer held-out signals than this say nothing: the trained ones are judged instead. */
 const LEAST_HELD_OUT = 2;
@@ -108,17 +108,14 @@ export async function runGate(
   limits: GateLimits = GATE_LIMITS,
 ): Promise<GateResult> {
   const measurer = await Measurer.create(scorer, input, limits);
-  let first: GateFigure[] | undefined;
-  for (const scale of SCALES) {
-    const figures = await measurer.measure(scale);
-    first ??= figures;
-    if (!passed(figures)) continue;
-    const all = [...(await measurer.gain(scale)), ...figures];
-    if (!passed(all)) return { kept: false, scale, reason: `Refused: ${complaint(all)}.`, figures: all };
-    return { kept: true, scale, reason: praise(all, first), figures: all };
-  }
-  const figures = required(first, 'figures');
-  return { kept: false, scale: 1, reason: `Refused: ${complaint(figures)}.`, figures };
+  const full = await measurer.measure(1);
+  const half = full.every(passed) ? undefined : await measurer.again(HALF, full);
+  const [scale, measured] = half ? [HALF, half] : [1, full];
+  const figures = measured.flat();
+  if (!passed(figures)) return { kept: false, scale, reason: `Refused: ${complaint(figures)}.`, figures };
+  const all = [...(await measurer.gain(scale)), ...figures];
+  if (!passed(all)) return { kept: false, scale, reason: `Refused: ${complaint(all)}.`, figures: all };
+  return { kept: true, scale, reason: praise(all, full.flat()), figures: all };
 }
 
 function passed(figures: readonly GateFigure[]): boolean {
@@ -157,50 +154,77 @@ class Measurer {
     return measurer;
   }
 
-  /** All but the gain. */
-  async measure(scale: number): Promise<GateFigure[]> {
-    const { input, limits, judges, current } = this;
-    const { anchors, probes, earlier } = input;
-    const after = await this.margins(judges, { scale });
-    const bits = bitsPerToken(await this.scorer.score(anchors.sequences, { scale }));
-    const compared = anchors.sequences.slice(0, COMPARED_ANCHORS);
-    const divergences = await this.scorer.compare(compared, scale);
-    const replies = this.judged.slice(-COMPARED_REPLIES).map(judgedReply);
-    const moved = await this.scorer.compare(replies, scale);
-    const kl = total(moved, 'kl') / total(moved, 'tokens');
-    const probed = await this.probe({ scale }, probes);
-    const prefix = this.heldOut ? 'held_out' : 'trained';
-    const figures = [
-      notBelow(`${prefix}_accuracy`, agreeing(current), agreeing(after), 0, judges.length),
-      above(`${prefix}_margin`, mean(current), mean(after), judges.length),
-      notAbove(`${prefix}_brier`, this.brier(current), this.brier(after), limits.brier, judges.length),
-      notAbove('anchor_bits_per_token', this.baseBits, bits, limits.forgetting, anchors.sequences.length),
-      notAbove('own_kl_per_token', 0, kl, limits.divergence, replies.length),
-      notBelow('entropy_ratio', 1, entropyRatio(divergences), 1 - limits.entropy, compared.length),
-      this.length(divergences),
-      notBelow(
-        'decline_log_odds',
-        this.baseOdds.decline,
-        probed.decline,
-        limits.decline,
-        probes.decline.length,
-      ),
-      notBelow(
-        'correct_log_odds',
-        this.baseOdds.correct,
-        probed.correct,
-        limits.correct,
-        probes.correct.length,
-      ),
-    ];
-    if (earlier.length > 0) {
-      const still = agreeing(await this.margins(earlier, { scale }));
-      figures.push(
-        notBelow('earlier_accuracy', agreeing(this.before), still, limits.earlier, earlier.length),
-      );
+  /** All but the gain, in parts that are measured together. */
+  async measure(scale: number): Promise<GateFigure[][]> {
+    const figures: GateFigure[][] = [];
+    for (const part of this.parts) figures.push(await part(scale));
+    return figures;
+  }
+
+  /** The same at another scale, what failed before first; nothing once a part fails. */
+  async again(scale: number, before: readonly GateFigure[][]): Promise<GateFigure[][] | undefined> {
+    const parts = this.parts.map((part, index) => ({ part, index }));
+    const hasPassed = ({ index }: { index: number }): boolean => passed(before[index] ?? []);
+    const figures: GateFigure[][] = [];
+    for (const { part, index } of [...parts.filter((one) => !hasPassed(one)), ...parts.filter(hasPassed)]) {
+      const measured = await part(scale);
+      if (!passed(measured)) return undefined;
+      figures[index] = measured;
     }
     return figures;
   }
+
+  private readonly parts: ((scale: number) => Promise<GateFigure[]>)[] = [
+    async (scale) => {
+      const { judges, current, limits } = this;
+      const after = await this.margins(judges, { scale });
+      const prefix = this.heldOut ? 'held_out' : 'trained';
+      return [
+        notBelow(`${prefix}_accuracy`, agreeing(current), agreeing(after), 0, judges.length),
+        above(`${prefix}_margin`, mean(current), mean(after), judges.length),
+        notAbove(`${prefix}_brier`, this.brier(current), this.brier(after), limits.brier, judges.length),
+      ];
+    },
+    async (scale) => {
+      const { sequences } = this.input.anchors;
+      const bits = bitsPerToken(await this.scorer.score(sequences, { scale }));
+      return [
+        notAbove('anchor_bits_per_token', this.baseBits, bits, this.limits.forgetting, sequences.length),
+      ];
+    },
+    async (scale) => {
+      const replies = this.judged.slice(-COMPARED_REPLIES).map(judgedReply);
+      const moved = await this.scorer.compare(replies, scale);
+      const kl = total(moved, 'kl') / total(moved, 'tokens');
+      return [notAbove('own_kl_per_token', 0, kl, this.limits.divergence, replies.length)];
+    },
+    async (scale) => {
+      const compared = this.input.anchors.sequences.slice(0, COMPARED_ANCHORS);
+      const divergences = await this.scorer.compare(compared, scale);
+      const ratio = entropyRatio(divergences);
+      return [
+        notBelow('entropy_ratio', 1, ratio, 1 - this.limits.entropy, compared.length),
+        this.length(divergences),
+      ];
+    },
+    async (scale) => {
+      const { decline, correct } = this.input.probes;
+      const { baseOdds, limits } = this;
+      const odds = await this.probe({ scale }, this.input.probes);
+      return [
+        notBelow('decline_log_odds', baseOdds.decline, odds.decline, limits.decline, decline.length),
+        notBelow('correct_log_odds', baseOdds.correct, odds.correct, limits.correct, correct.length),
+      ];
+    },
+    async (scale) => {
+      const { earlier } = this.input;
+      if (earlier.length === 0) return [];
+      const still = agreeing(await this.margins(earlier, { scale }));
+      return [
+        notBelow('earlier_accuracy', agreeing(this.before), still, this.limits.earlier, earlier.length),
+      ];
+    },
+  ];
 
   /**
    * Of the judgements that training has not seen, the share that became surer, and how likely that is by chance.

@@ -55,7 +55,7 @@ export class Comparison {
     for (const groups of chunksOf(sequences, this.forward.rows)) {
       const batch = packBatch(groups);
       const targets = batch.extents.at(-1)?.end ?? 0;
-      const size = { tokens: batch.rows, targets, sequences: groups.length, examples: 0 };
+      const size = { tokens: batch.rows, targets, sequences: batch.extents.length, examples: 0 };
       const values = await this.run(batch, size, turn);
       for (const { start, end } of batch.extents) {
         const sums = new Float64Array(DIVERGENCE_WORDS);

@@ -17,7 +17,8 @@ export async function scoreSequences(
   for (const chunk of chunksOf(sequences, forward.rows)) {
     const batch = packBatch(chunk);
     const targets = batch.extents.at(-1)?.end ?? 0;
-    await forward.run(batch, { tokens: batch.rows, targets, sequences: chunk.length, examples: 0 }, turn);
+    const size = { tokens: batch.rows, targets, sequences: batch.extents.length, examples: 0 };
+    await forward.run(batch, size, turn);
     const logprobs = await forward.readLogprobs(targets);
     for (const { start, end } of batch.extents) {
       let logprob = 0;
@@ -28,11 +29,17 @@ export async function scoreSequences(
   return scores;
 }
 
-/** Sequences in groups that fit into `rows` tokens. */
+/** Sequences in batches that fit into `rows` tokens; neighbours with the same prompt share it. */
 export function chunksOf(sequences: readonly Sequence[], rows: number): Group[][] {
-  const chunks: Group[][] = [];
+  const chunks: { prompt: readonly number[]; replies: (readonly number[])[] }[][] = [];
   let room = 0;
   for (const { prompt, reply } of sequences) {
+    const last = chunks.at(-1)?.at(-1);
+    if (last && reply.length <= room && isSame(last.prompt, prompt)) {
+      last.replies.push(reply);
+      room -= reply.length;
+      continue;
+    }
     const group = { prompt, replies: [reply] };
     const size = rowsOf(group);
     if (size > room) {
@@ -43,4 +50,8 @@ export function chunksOf(sequences: readonly Sequence[], rows: number): Group[][
     room -= size;
   }
   return chunks;
+}
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a === b || (a.length === b.length && a.every((id, i) => id === b[i]));
 }
