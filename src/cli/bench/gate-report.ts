@@ -1,5 +1,6 @@
 import { mean } from '../../adaptation/margins';
 import { GATE_FIGURES, type GateFigure } from '../../shared/records';
+import { csvOf } from './csv';
 import { grouped } from './runs';
 import type { SimulatedUser } from './users';
 
@@ -15,17 +16,13 @@ export interface GateRow extends SimulatedUser {
 
 /** One line an update. */
 export function gateCsv(rows: readonly GateRow[]): string {
-  const header = ['style', 'signals', 'labels', 'k', 'seed', 'kept', 'scale', 'p', ...GATE_FIGURES];
+  const columns = ['style', 'signals', 'labels', 'k', 'seed', 'kept', 'scale', 'p', ...GATE_FIGURES];
   const lines = rows.map(({ style, signals, labels, k, seed, kept, scale, figures }) => {
     const measured = GATE_FIGURES.map((name) => figures.find((figure) => figure.name === name)?.after);
     const p = figures.find(({ name }) => name === 'unseen_gain')?.p;
-    return [style, signals, labels, k, seed, kept, scale, ...[p, ...measured].map(rounded)].join(',');
+    return [style, signals, labels, k, seed, kept, scale, p, ...measured];
   });
-  return `${[header.join(','), ...lines].join('\n')}\n`;
-}
-
-function rounded(value: number | undefined): string {
-  return value === undefined ? '' : String(Number(value.toFixed(4)));
+  return csvOf(columns, lines);
 }
 
 /** Shares kept, and what the others failed by. */

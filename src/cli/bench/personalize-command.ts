@@ -3,7 +3,7 @@ import { parseOptions } from '../args';
 import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
 import { log, printJson, writeFiles } from '../io';
 import { type BenchRow, openBench } from './personalize';
-import { csv, markdown, plot } from './personalize-report';
+import { personalizeChart, personalizeCsv, personalizeMarkdown } from './personalize-report';
 import { readDone, sameRun, withoutResume } from './runs';
 import { nameOf, type SimulatedUser, USER_OPTIONS, usersOf } from './users';
 
@@ -47,8 +47,8 @@ export async function bench(args: readonly string[]): Promise<void> {
   if (options.out === undefined) return;
   const command = `npm run cli -- bench ${withoutResume(args).join(' ')}`;
   await writeFiles(options.out, {
-    'personalize.csv': csv(rows),
-    'personalize.md': markdown(rows, { command, hyperparameters, device, classifierAccuracy }),
-    'personalize.svg': plot(rows),
+    'personalize.csv': personalizeCsv(rows),
+    'personalize.md': personalizeMarkdown(rows, { command, hyperparameters, device, classifierAccuracy }),
+    'personalize.svg': personalizeChart(rows),
   });
 }

@@ -1,6 +1,7 @@
 import type { Hyperparameters } from '../../training/types';
 import type { BenchRow } from './personalize';
 import { chart } from './chart';
+import { csvOf } from './csv';
 import { grouped } from './runs';
 
 const COLUMNS = [
@@ -26,13 +27,11 @@ const COLUMNS = [
 ] as const satisfies readonly (keyof BenchRow)[];
 
 /** One line a run. */
-export function csv(rows: readonly BenchRow[]): string {
-  const lines = rows.map((row) => COLUMNS.map((column) => round(row[column])).join(','));
-  return `${COLUMNS.join(',')}\n${lines.join('\n')}\n`;
-}
-
-function round(value: string | number): string {
-  return typeof value === 'number' ? String(Number(value.toFixed(4))) : value;
+export function personalizeCsv(rows: readonly BenchRow[]): string {
+  return csvOf(
+    COLUMNS,
+    rows.map((row) => COLUMNS.map((column) => row[column])),
+  );
 }
 
 export interface ReportOptions {
@@ -45,7 +44,7 @@ export interface ReportOptions {
 }
 
 /** A line for each user and kind of signals, dashed for lone thumbs. */
-export function plot(rows: readonly BenchRow[]): string {
+export function personalizeChart(rows: readonly BenchRow[]): string {
   const users = [...grouped(rows, ({ style, labels }) => `${style} ${labels}`).keys()];
   const series = [
     ...grouped(rows, ({ style, labels, signals }) => `${style} ${labels} ${signals}`).values(),
@@ -62,7 +61,7 @@ export function plot(rows: readonly BenchRow[]): string {
 }
 
 /** Means over seeds, with the least and largest accuracy, and what the model now says. */
-export function markdown(
+export function personalizeMarkdown(
   rows: readonly BenchRow[],
   { command, hyperparameters, device, classifierAccuracy }: ReportOptions,
 ): string {

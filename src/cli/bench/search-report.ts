@@ -1,5 +1,6 @@
 import { GATE_LIMITS } from '../../adaptation/gate';
 import type { Hyperparameters } from '../../training/types';
+import { csvOf } from './csv';
 
 /** What some hyperparameters did for all users. */
 export interface Trial {
@@ -37,15 +38,15 @@ const FIGURES = [
 /** One line a trial. */
 export function searchCsv(trials: readonly Trial[]): string {
   const names = Object.keys(trials[0]?.hyperparameters ?? {}) as (keyof Hyperparameters)[];
-  const rounded = (value: number): string => String(Number(value.toFixed(4)));
-  const lines = trials.map((trial) =>
-    [
+  return csvOf(
+    ['changed', ...FIGURES, ...names],
+    trials.map((trial) => [
       trial.changed,
-      ...FIGURES.map((figure) => rounded(trial[figure])),
+      ...FIGURES.map((figure) => trial[figure]),
+      // As text: they are not rounded.
       ...names.map((name) => String(trial.hyperparameters[name])),
-    ].join(','),
+    ]),
   );
-  return `${[['changed', ...FIGURES, ...names].join(','), ...lines].join('\n')}\n`;
 }
 
 /** The trials in their order, and what was chosen. */

@@ -1,5 +1,6 @@
 import { mean } from '../../adaptation/margins';
 import { chart } from './chart';
+import { csvOf } from './csv';
 import { grouped } from './runs';
 import type { Preference } from './styles';
 
@@ -45,10 +46,10 @@ const COLUMNS = [
 
 /** One line an update. */
 export function switchCsv(rows: readonly SwitchRow[]): string {
-  const cell = (value: string | number | boolean): string =>
-    typeof value === 'number' ? String(Number(value.toFixed(4))) : String(value);
-  const lines = rows.map((row) => COLUMNS.map((column) => cell(row[column])).join(','));
-  return `${COLUMNS.join(',')}\n${lines.join('\n')}\n`;
+  return csvOf(
+    COLUMNS,
+    rows.map((row) => COLUMNS.map((column) => row[column])),
+  );
 }
 
 /** How many signals of the new taste it takes, with and without the detector. */

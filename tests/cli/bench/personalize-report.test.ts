@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { BenchRow } from '../../../src/cli/bench/personalize';
-import { csv, markdown, plot } from '../../../src/cli/bench/personalize-report';
+import {
+  personalizeChart,
+  personalizeCsv,
+  personalizeMarkdown,
+} from '../../../src/cli/bench/personalize-report';
 import { wilson95 } from '../../../src/cli/bench/wilson';
 import { DEFAULT_HYPERPARAMETERS } from '../../../src/training/types';
 
@@ -56,7 +60,7 @@ describe("Wilson's interval", () => {
 
 describe('the report', () => {
   it('has one CSV line a run, as many cells as columns', () => {
-    const [head, ...lines] = csv(ROWS).trimEnd().split('\n');
+    const [head, ...lines] = personalizeCsv(ROWS).trimEnd().split('\n');
     expect(head).toMatch(/^style,signals,labels,k,seed,accuracy,pairs,accuracy_low,accuracy_high,/);
     expect(lines).toHaveLength(ROWS.length);
     const widths = new Set([head, ...lines].map((line) => line?.split(',').length));
@@ -64,7 +68,7 @@ describe('the report', () => {
   });
 
   it('means over seeds, says how it was made and how good its judge is', () => {
-    const text = markdown(ROWS, {
+    const text = personalizeMarkdown(ROWS, {
       command: 'npm run cli -- bench personalize',
       hyperparameters: DEFAULT_HYPERPARAMETERS,
       device: 'a device',
@@ -89,7 +93,7 @@ describe('the plot', () => {
 
   it('draws a line for each style and kind, better being higher and more being to the right', () => {
     const [pairs, thumbs, flipped, ...rest] = points(
-      plot([...ROWS, row({ labels: 'flipped', accuracy: 0.7 })]),
+      personalizeChart([...ROWS, row({ labels: 'flipped', accuracy: 0.7 })]),
     ).map((line) => line.split(' ').map((point) => point.split(',').map(Number)));
     expect(rest).toEqual([]);
     expect(thumbs).toHaveLength(1);
@@ -101,7 +105,7 @@ describe('the plot', () => {
   });
 
   it('stays on the paper for one size, and for an accuracy below the axis', () => {
-    const svg = plot([row({ accuracy: 0.1 })]);
+    const svg = personalizeChart([row({ accuracy: 0.1 })]);
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
     const [x, y] = (points(svg)[0] ?? '').split(',').map(Number);
     expect(x).toBe(293);
