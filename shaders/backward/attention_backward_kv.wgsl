@@ -27,14 +27,14 @@ fn main(
   let kv_head = workgroup.y;
   let row = (kv_head * CAPACITY + j) * QUADS;
   let root = inverseSqrt(f32(HEAD_DIM));
-  var key: array<vec4<f32>, QUADS>;
-  var value: array<vec4<f32>, QUADS>;
-  var key_sum: array<vec4<f32>, QUADS>;
-  var value_sum: array<vec4<f32>, QUADS>;
-  for (var i = 0u; i < QUADS; i++) {
-    key[i] = keys[row + i] * root;
-    value[i] = values[row + i];
-  }
+  let key_low_$e = keys[row + 2u * $e] * root;
+  let key_high_$e = keys[row + 2u * $e + 1u] * root;
+  let value_low_$e = values[row + 2u * $e];
+  let value_high_$e = values[row + 2u * $e + 1u];
+  var dk_low_$e = vec4<f32>();
+  var dk_high_$e = vec4<f32>();
+  var dv_low_$e = vec4<f32>();
+  var dv_high_$e = vec4<f32>();
   let end = tokens[min(first + WORKGROUP - 1u, batch.tokens - 1u)].group_end;
   for (var t = first; t < end; t++) {
     let seen = sees(tokens[t], j);
@@ -43,29 +43,23 @@ fn main(
       let lse_delta = statistics[t * HEADS + h];
       var score = 0.0;
       var dp = 0.0;
-      for (var i = 0u; i < QUADS; i += 2u) {
-        let query = load_eight_q(source + 4u * i, lane.index);
-        let gradient = load_eight_d_out(source + 4u * i, lane.index);
-        score += dot(query.low, key[i]) + dot(query.high, key[i + 1u]);
-        dp += dot(gradient.low, value[i]) + dot(gradient.high, value[i + 1u]);
-      }
+      let query_$e = load_eight_q(source + 8u * $e, lane.index);
+      let gradient_$e = load_eight_d_out(source + 8u * $e, lane.index);
+      score += dot(query_$e.low, key_low_$e) + dot(query_$e.high, key_high_$e);
+      dp += dot(gradient_$e.low, value_low_$e) + dot(gradient_$e.high, value_high_$e);
       let p = select(0.0, exp(score - lse_delta.x), seen);
       let ds = p * (dp - lse_delta.y) * root;
-      for (var i = 0u; i < QUADS; i += 2u) {
-        let query = load_eight_q(source + 4u * i, lane.index);
-        let gradient = load_eight_d_out(source + 4u * i, lane.index);
-        value_sum[i] += p * gradient.low;
-        value_sum[i + 1u] += p * gradient.high;
-        key_sum[i] += ds * query.low;
-        key_sum[i + 1u] += ds * query.high;
-      }
+      dv_low_$e += p * gradient_$e.low;
+      dv_high_$e += p * gradient_$e.high;
+      dk_low_$e += ds * query_$e.low;
+      dk_high_$e += ds * query_$e.high;
     }
   }
   if (first + local.x >= batch.tokens) {
     return;
   }
-  for (var i = 0u; i < QUADS; i++) {
-    dk[row + i] = key_sum[i];
-    dv[row + i] = value_sum[i];
-  }
+  dk[row + 2u * $e] = dk_low_$e;
+  dk[row + 2u * $e + 1u] = dk_high_$e;
+  dv[row + 2u * $e] = dv_low_$e;
+  dv[row + 2u * $e + 1u] = dv_high_$e;
 }

@@ -28,39 +28,32 @@ fn main(
   let source = (t * HEADS + head) * QUADS;
   let cache = head / (HEADS / KV_HEADS) * CAPACITY * HEAD_DIM;
   let root = inverseSqrt(f32(HEAD_DIM));
-  var query: array<vec4<f32>, QUADS>;
-  var gradient: array<vec4<f32>, QUADS>;
-  var sum: array<vec4<f32>, QUADS>;
+  let query_low_$e = q[source + 2u * $e] * root;
+  let query_high_$e = q[source + 2u * $e + 1u] * root;
+  let gradient_low_$e = d_out[source + 2u * $e];
+  let gradient_high_$e = d_out[source + 2u * $e + 1u];
+  var low_$e = vec4<f32>();
+  var high_$e = vec4<f32>();
   var delta = 0.0;
-  for (var i = 0u; i < QUADS; i++) {
-    query[i] = q[source + i] * root;
-    gradient[i] = d_out[source + i];
-    delta += dot(gradient[i], out[source + i]);
-  }
+  delta += dot(gradient_low_$e, out[source + 2u * $e]) + dot(gradient_high_$e, out[source + 2u * $e + 1u]);
   let lse = statistics[t * HEADS + head].x;
   let end = tokens[min(first + WORKGROUP - 1u, batch.tokens - 1u)].row + 1u;
   for (var j = first_seen(tokens[first]); j < end; j++) {
     let row = cache + j * HEAD_DIM;
     var score = 0.0;
     var dp = 0.0;
-    for (var i = 0u; i < QUADS; i += 2u) {
-      let key = load_eight_keys(row + 4u * i, lane.index);
-      let value = load_eight_values(row + 4u * i, lane.index);
-      score += dot(query[i], key.low) + dot(query[i + 1u], key.high);
-      dp += dot(gradient[i], value.low) + dot(gradient[i + 1u], value.high);
-    }
+    let key_$e = load_eight_keys(row + 8u * $e, lane.index);
+    let value_$e = load_eight_values(row + 8u * $e, lane.index);
+    score += dot(query_low_$e, key_$e.low) + dot(query_high_$e, key_$e.high);
+    dp += dot(gradient_low_$e, value_$e.low) + dot(gradient_high_$e, value_$e.high);
     let ds = select(0.0, exp(score - lse) * (dp - delta) * root, sees(token, j));
-    for (var i = 0u; i < QUADS; i += 2u) {
-      let key = load_eight_keys(row + 4u * i, lane.index);
-      sum[i] += ds * key.low;
-      sum[i + 1u] += ds * key.high;
-    }
+    low_$e += ds * key_$e.low;
+    high_$e += ds * key_$e.high;
   }
   if (first + local.x >= batch.tokens) {
     return;
   }
-  for (var i = 0u; i < QUADS; i++) {
-    dq[source + i] = sum[i];
-  }
+  dq[source + 2u * $e] = low_$e;
+  dq[source + 2u * $e + 1u] = high_$e;
   statistics[t * HEADS + head].y = delta;
 }

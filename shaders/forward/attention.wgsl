@@ -26,38 +26,33 @@ fn main(
   let token = tokens[t];
   let source = (t * HEADS + head) * QUADS;
   let cache = head / (HEADS / KV_HEADS) * CAPACITY * HEAD_DIM;
-  var query: array<vec4<f32>, QUADS>;
-  var sum: array<vec4<f32>, QUADS>;
-  for (var i = 0u; i < QUADS; i++) {
-    query[i] = vec4<f32>(q[source + i]) * inverseSqrt(f32(HEAD_DIM));
-  }
+  let root = inverseSqrt(f32(HEAD_DIM));
+  let query_low_$e = vec4<f32>(q[source + 2u * $e]) * root;
+  let query_high_$e = vec4<f32>(q[source + 2u * $e + 1u]) * root;
+  var low_$e = vec4<f32>();
+  var high_$e = vec4<f32>();
   var maximum = -1e30;
   var normalizer = 0.0;
   let end = tokens[min(first + WORKGROUP - 1u, batch.tokens - 1u)].row + 1u;
   for (var j = first_seen(tokens[first]); j < end; j++) {
     let row = cache + j * HEAD_DIM;
     var score = 0.0;
-    for (var i = 0u; i < QUADS; i += 2u) {
-      let key = load_eight_keys(row + 4u * i, lane.index);
-      score += dot(query[i], key.low) + dot(query[i + 1u], key.high);
-    }
+    let key_$e = load_eight_keys(row + 8u * $e, lane.index);
+    score += dot(query_low_$e, key_$e.low) + dot(query_high_$e, key_$e.high);
     let seen = sees(token, j);
     let higher = select(maximum, max(maximum, score), seen);
     let correction = exp(maximum - higher);
     let p = select(0.0, exp(score - higher), seen);
     normalizer = normalizer * correction + p;
-    for (var i = 0u; i < QUADS; i += 2u) {
-      let value = load_eight_values(row + 4u * i, lane.index);
-      sum[i] = sum[i] * correction + p * value.low;
-      sum[i + 1u] = sum[i + 1u] * correction + p * value.high;
-    }
+    let value_$e = load_eight_values(row + 8u * $e, lane.index);
+    low_$e = low_$e * correction + p * value_$e.low;
+    high_$e = high_$e * correction + p * value_$e.high;
     maximum = higher;
   }
   if (first + local.x >= batch.tokens) {
     return;
   }
-  for (var i = 0u; i < QUADS; i++) {
-    out[source + i] = vec4<Activation>(sum[i] / normalizer);
-  }
+  out[source + 2u * $e] = vec4<Activation>(low_$e / normalizer);
+  out[source + 2u * $e + 1u] = vec4<Activation>(high_$e / normalizer);
   statistics[t * HEADS + head].x = maximum + log(normalizer);
 }

@@ -30,7 +30,7 @@ interface LinearArgs {
 export function linear(args: LinearArgs): Dispatch {
   const common = linearCommon(args);
   return {
-    kernel: tiledSource(args.tile, 'linear', shader, ['x'], 'batch', ...common.pieces),
+    kernel: tiledSource(args.tile, 'linear', shader, { shared: ['x'] }, 'batch', ...common.pieces),
     constants: common.constants,
     bindings: { ...common.bindings, batch: args.batch },
     grid: ({ tokens }) => [workgroups(args.matrix.rows / 8, WORKGROUP), workgroups(tokens, args.tile.rows)],
@@ -41,7 +41,7 @@ export function linear(args: LinearArgs): Dispatch {
 export function linearRow(args: Omit<LinearArgs, 'batch'>): Dispatch {
   const common = linearCommon(args);
   return {
-    kernel: tiledSource(args.tile, 'linear_row', rowShader, ['x'], ...common.pieces),
+    kernel: tiledSource(args.tile, 'linear_row', rowShader, { shared: ['x'] }, ...common.pieces),
     constants: common.constants,
     bindings: common.bindings,
     grid: () => [workgroups(args.matrix.rows / 4, WORKGROUP)],
@@ -95,7 +95,15 @@ interface BackwardArgs {
 export function linearBackward(args: BackwardArgs): Dispatch {
   const { matrix, lora, dy } = args;
   return {
-    kernel: tiledSource(args.tile, 'linear_backward', backwardShader, ['dy'], 'batch', 'int4', 'lora'),
+    kernel: tiledSource(
+      args.tile,
+      'linear_backward',
+      backwardShader,
+      { shared: ['dy'] },
+      'batch',
+      'int4',
+      'lora',
+    ),
     constants: {
       IN: matrix.columns,
       OUT: matrix.rows,

@@ -46,7 +46,7 @@ export function loraDown(args: {
   const workgroup = 8;
   const { type = 'f32' } = args;
   return {
-    kernel: tiledSource(args.tile, 'lora_down', downShader, ['x'], `activation_${type}`, 'batch'),
+    kernel: tiledSource(args.tile, 'lora_down', downShader, { shared: ['x'] }, `activation_${type}`, 'batch'),
     constants: { IN: args.in, OUT: inner(args.lora), WORKGROUP: workgroup },
     bindings: { x: args.x, lora_a: args.lora.a, xa: args.xa, batch: args.batch },
     grid: ({ tokens }) => [workgroups(inner(args.lora), workgroup), workgroups(tokens, 8)],
@@ -63,7 +63,7 @@ export function loraUpBackward(args: {
   batch: GPUBuffer;
 }): Dispatch {
   return {
-    kernel: tiledSource(args.tile, 'lora_up_backward', upBackwardShader, ['lora_b'], 'batch'),
+    kernel: tiledSource(args.tile, 'lora_up_backward', upBackwardShader, { shared: ['lora_b'] }, 'batch'),
     constants: { OUT: args.out, ...partConstants(args.lora) },
     bindings: { dy: args.dy, lora_b: args.lora.b, dxb: args.dxb, batch: args.batch },
     grid: ({ tokens }) => [workgroups(tokens, 32), args.lora.parts.length, workgroups(args.lora.rank, 8)],
@@ -82,7 +82,7 @@ export function loraGradB(args: {
   batch: GPUBuffer;
 }): Dispatch {
   return {
-    kernel: tiledSource(args.tile, 'lora_grad_b', gradBShader, ['xa'], 'batch', 'lora'),
+    kernel: tiledSource(args.tile, 'lora_grad_b', gradBShader, { shared: ['xa'] }, 'batch', 'lora'),
     constants: { OUT: args.out, ...partConstants(args.lora) },
     bindings: { dy: args.dy, xa: args.xa, grad_b: args.gradB, lora: args.loraUniform, batch: args.batch },
     grid: () => [args.out / 32, workgroups(args.lora.rank, 8)],
@@ -101,7 +101,7 @@ export function loraGradA(args: {
   batch: GPUBuffer;
 }): Dispatch {
   return {
-    kernel: tiledSource(args.tile, 'lora_grad_a', gradAShader, ['dxb'], 'batch', 'lora'),
+    kernel: tiledSource(args.tile, 'lora_grad_a', gradAShader, { shared: ['dxb'] }, 'batch', 'lora'),
     constants: { IN: args.in, INNER: inner(args.lora) },
     bindings: { x: args.x, dxb: args.dxb, grad_a: args.gradA, lora: args.loraUniform, batch: args.batch },
     grid: () => [args.in / 32, workgroups(inner(args.lora), 8)],

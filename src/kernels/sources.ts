@@ -43,27 +43,41 @@ export function kernelSource(name: string, code: string, ...pieces: LibraryPiece
   return { name, code: [...pieces.map((piece) => LIBRARY[piece]), code].join('\n') };
 }
 
+/** What a kernel is written out for: see `tiledSource`. */
+interface Written {
+  /** Arrays of numbers that all lanes want alike. */
+  shared: readonly string[];
+  /** Eights of a head. */
+  eights?: number;
+}
+
 /**
- * A kernel whose lanes share loads and whose threads compute several rows, in the form this device runs. For each of
- * `arrays`, numbers that all lanes want alike, there is a function `load_eight_` with its name. A line with `$r` stands for
- * one line a row: loops over arrays would say the same, but not every compiler unrolls them.
+ * A kernel in the form this device runs. For each of the `shared` arrays there is a function `load_eight_` with its name,
+ * whose work the lanes divide. A line with `$r` stands for one line for each row that a thread computes, one with `$e`
+ * for each eight of a head: loops over arrays would say the same, but not every compiler unrolls them.
  */
 export function tiledSource(
   { lanes, rows }: Tile,
   name: string,
   code: string,
-  arrays: readonly string[],
+  { shared, eights = 0 }: Written,
   ...pieces: LibraryPiece[]
 ): KernelSource {
-  const [shared, loadEight, scales] =
+  const [lanesCode, loadEight, scales] =
     lanes === 1
       ? [sharedPlain, loadEightPlain, scalesPlain]
       : [sharedSubgroup, loadEightSubgroup, scalesSubgroup];
-  const loads = arrays.map((array) => loadEight.replaceAll('$array', array));
-  const unrolled = code.replace(/^.*\$r.*$/gm, (line) =>
-    Array.from({ length: rows }, (_, row) => line.replaceAll('$r', String(row))).join('\n'),
-  );
   const constants = `const LANES = ${lanes}u;\nconst ROWS = ${rows}u;`;
+  const loads = shared.map((array) => loadEight.replaceAll('$array', array));
   const quads = pieces.includes('int4') ? [scales] : [];
-  return kernelSource(name, [constants, shared, ...loads, ...quads, unrolled].join('\n'), ...pieces);
+  const written = repeat(repeat(code, '$r', rows), '$e', eights);
+  return kernelSource(name, [constants, lanesCode, ...loads, ...quads, written].join('\n'), ...pieces);
+}
+
+function repeat(code: string, sign: string, count: number): string {
+  const lines = code.split('\n').flatMap((line) => {
+    if (!line.includes(sign)) return [line];
+    return Array.from({ length: count }, (_, i) => line.replaceAll(sign, String(i)));
+  });
+  return lines.join('\n');
 }

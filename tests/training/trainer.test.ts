@@ -239,7 +239,7 @@ describe('one flipped sign in a backward kernel shows in the gradients', () => {
     ['rope_backward', '= a * r.x + b * r.y', '= a * r.x - b * r.y'],
     ['attention_backward_q', '(dp - delta)', '(dp + delta)'],
     ['attention_backward_kv', '(dp - lse_delta.y)', '(dp + lse_delta.y)'],
-    ['attention_backward_kv', 'value_sum[i] += p', 'value_sum[i] -= p'],
+    ['attention_backward_kv', 'dv_low_0 += p', 'dv_low_0 -= p'],
     ['swiglu_backward', '(1.0 - sigmoid))', '(1.0 + sigmoid))'],
     ['linear_backward', 'low_3 += dxb_3', 'low_3 -= dxb_3'],
     ['lora_up_backward', 'low += value', 'low -= value'],
