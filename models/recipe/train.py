@@ -249,7 +249,7 @@ def main():
     parser.add_argument('--size', default='small', choices=['small', 'medium', 'smoke'])
     parser.add_argument('--tokens', type=float, default=60e6)
     parser.add_argument('--batch', type=int, default=8192, help='tokens a step')
-    parser.add_argument('--micro', type=int, default=8192, help='tokens at once')
+    parser.add_argument('--micro', type=int, default=8192 if torch.cuda.is_available() else 1024, help='tokens at once')
     parser.add_argument('--optimizer', default='muon', choices=['muon', 'adamw'])
     parser.add_argument('--rate', type=float, default=1, help='factor of the learning rates; a grown model wants less')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
