@@ -44,6 +44,8 @@ export interface UpdateInput {
 
 export interface UpdateHooks {
   onStage?: (stage: 'reference' | 'training' | 'gate') => void;
+  /** An update that is not resumed is about to train: from here on it can be. */
+  onStart?: () => Promise<void>;
   onStep?: (results: readonly StepResult[]) => Promise<void>;
   /** Steps of the cross-fit done, and all there are. */
   onCheck?: (done: number, all: number) => void;
@@ -108,8 +110,12 @@ export async function runUpdate(
 ): Promise<UpdateOutcome> {
   const start = startOf(runtime, input);
   hooks.onStage?.('reference');
-  if (input.resume) trainer.restore(start, input.resume.state);
-  else trainer.load(start);
+  if (input.resume) {
+    trainer.restore(start, input.resume.state);
+  } else {
+    trainer.load(start);
+    await hooks.onStart?.();
+  }
   const { outdated = new Set() } = input;
   const examples = (await addReferences(trainer, input.train)).map((example) =>
     outdated.has(example.id) ? { ...example, weight: OLD_WEIGHT } : example,

@@ -274,6 +274,7 @@ export class Updates {
         },
         {
           ...hooks,
+          onStart: () => this.saveCheckpoint(trainer, draft, []),
           onStep: async (all) => {
             results = all;
             await hooks.onStep?.(all);

@@ -6,7 +6,12 @@ import { ModelRuntime } from '../../src/model/runtime';
 import { createRandom } from '../../src/shared/random';
 import { addReferences, rehearsalExamples, runSteps } from '../../src/training/train';
 import { Trainer } from '../../src/training/trainer';
-import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA, type TrainingExample } from '../../src/training/types';
+import {
+  DEFAULT_HYPERPARAMETERS,
+  DEFAULT_LORA,
+  type TrainerState,
+  type TrainingExample,
+} from '../../src/training/types';
 import { seededAdapter } from '../reference/adapter';
 import { seededModel, TINY_CONFIG } from '../reference/seeded-model';
 import { testGpu, thumbling } from '../support/gpu';
@@ -89,6 +94,23 @@ describe('an update', () => {
     const coins = await runUpdate(runtime, trainer, { ...input(pairs(16, false)), limits });
     expect(coins.kept).toBe(false);
     expect(coins.reason).toMatch('which may be chance');
+  });
+
+  it('can go on from before its first step', async () => {
+    const update = { ...input(pairs(4, true)), hyperparameters: { ...HYPERPARAMETERS, steps: 3 } };
+    const states: TrainerState[] = [];
+    const onStart = async (): Promise<void> => void states.push(await trainer.state());
+    const whole = await runUpdate(runtime, trainer, update, { onStart });
+    const [state, ...others] = states;
+    if (!state || others.length > 0) throw new Error('begins once');
+    const resumed = await runUpdate(
+      runtime,
+      trainer,
+      { ...update, resume: { state, results: [] } },
+      { onStart },
+    );
+    expect(resumed.candidate).toEqual(whole.candidate);
+    expect(states).toHaveLength(1);
   });
 
   it('neither learns much from judgements of an earlier taste nor is judged by them', async () => {
