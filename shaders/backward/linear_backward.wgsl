@@ -12,30 +12,16 @@
 
 const WORDS = IN / 8u;
 
-// Eight weights of a row of W and of the three after it.
-struct Block {
-  low: mat4x4<f32>,
-  high: mat4x4<f32>,
-}
-
-fn weights(row: u32, word: u32, lane: u32) -> Block {
+fn weights(row: u32, word: u32, lane: u32) -> Int4Block {
   let index = row * WORDS + word;
-  let a = weight[index];
-  let b = weight[index + WORDS];
-  let c = weight[index + 2u * WORDS];
-  let d = weight[index + 3u * WORDS];
-  let s = int4_scales_of_quad(index / 4u, WORDS / 4u, lane);
-  return Block(
-    mat4x4<f32>(int4_low(a) * s.x, int4_low(b) * s.y, int4_low(c) * s.z, int4_low(d) * s.w),
-    mat4x4<f32>(int4_high(a) * s.x, int4_high(b) * s.y, int4_high(c) * s.z, int4_high(d) * s.w),
-  );
+  return int4_block(index, WORDS, int4_scales_of_quad(index / 4u, WORDS / 4u, lane));
 }
 
 fn add_row(
   index: u32,
   lane: u32,
-  first: Block,
-  second: Block,
+  first: Int4Block,
+  second: Int4Block,
   low: ptr<function, vec4<f32>>,
   high: ptr<function, vec4<f32>>,
 ) {

@@ -13,28 +13,11 @@
 const WORDS = IN / 8u;
 const GROUPS = IN / 32u;
 
-// Eight weights of a row of W and of the three after it.
-struct Block {
-  low: mat4x4<f32>,
-  high: mat4x4<f32>,
-}
-
-fn weights(word: u32, s: vec4<f32>) -> Block {
-  let a = weight[word];
-  let b = weight[word + WORDS];
-  let c = weight[word + 2u * WORDS];
-  let d = weight[word + 3u * WORDS];
-  return Block(
-    mat4x4<f32>(int4_low(a) * s.x, int4_low(b) * s.y, int4_low(c) * s.z, int4_low(d) * s.w),
-    mat4x4<f32>(int4_high(a) * s.x, int4_high(b) * s.y, int4_high(c) * s.z, int4_high(d) * s.w),
-  );
-}
-
 fn add_row(
   index: u32,
   lane: u32,
-  first: Block,
-  second: Block,
+  first: Int4Block,
+  second: Int4Block,
   left: ptr<function, vec4<f32>>,
   right: ptr<function, vec4<f32>>,
 ) {
@@ -61,7 +44,7 @@ fn main(
   @builtin(local_invocation_id) local: vec3<u32>,
   lane: Lane,
 ) {
-  // No early return: every lane takes part in load_eight.
+  // No early return: every lane takes part in loads that are shared.
   let column = (workgroup.x * WORKGROUP + local.x) * 8u;
   let row = workgroup.y * ROWS;
   let w0 = min(column, OUT - 8u) * WORDS;
@@ -72,8 +55,8 @@ fn main(
     let first_scales = int4_scales(s0 + group, GROUPS);
     let second_scales = int4_scales(s0 + group + 4u * GROUPS, GROUPS);
     for (var word = 4u * group; word < 4u * group + 4u; word++) {
-      let first = weights(w0 + word, first_scales);
-      let second = weights(w0 + word + 4u * WORDS, second_scales);
+      let first = int4_block(w0 + word, WORDS, first_scales);
+      let second = int4_block(w0 + word + 4u * WORDS, WORDS, second_scales);
       let k = row * IN + word * 8u;
       add_row(k + $r * IN, lane.index, first, second, &left_$r, &right_$r);
     }

@@ -18,21 +18,15 @@ fn main(
   @builtin(local_invocation_id) local: vec3<u32>,
   lane: Lane,
 ) {
-  // No early return: every lane takes part in load_eight.
+  // No early return: every lane takes part in loads that are shared.
   let column = (workgroup.x * WORKGROUP + local.x) * 4u;
   let w0 = min(column, OUT - 4u) * WORDS;
   let s0 = min(column, OUT - 4u) * GROUPS;
   var sum = vec4<f32>();
   for (var word = 0u; word < WORDS; word++) {
-    let s = int4_scales(s0 + word / 4u, GROUPS);
-    let a = weight[w0 + word];
-    let b = weight[w0 + word + WORDS];
-    let c = weight[w0 + word + 2u * WORDS];
-    let d = weight[w0 + word + 3u * WORDS];
-    let low = mat4x4<f32>(int4_low(a) * s.x, int4_low(b) * s.y, int4_low(c) * s.z, int4_low(d) * s.w);
-    let high = mat4x4<f32>(int4_high(a) * s.x, int4_high(b) * s.y, int4_high(c) * s.z, int4_high(d) * s.w);
+    let block = int4_block(w0 + word, WORDS, int4_scales(s0 + word / 4u, GROUPS));
     let values = load_eight_x(word * 8u, lane.index);
-    sum += values.low * low + values.high * high;
+    sum += values.low * block.low + values.high * block.high;
   }
   if (column >= OUT) {
     return;

@@ -22,7 +22,7 @@ fn main(
   @builtin(local_invocation_id) local: vec3<u32>,
   lane: Lane,
 ) {
-  // No early return: every lane takes part in load_eight.
+  // No early return: every lane takes part in loads that are shared.
   let column = workgroup.x * WORKGROUP + local.x;
   let row = workgroup.y * 8u;
   let a = min(column, OUT - 1u) * (IN / 4u);

@@ -78,7 +78,10 @@ export interface GateResult {
   scale: number;
 }
 
-/** What a candidate is tried at when it fails. Near the base, forgetting grows with the square of the scale, what is learned linearly. */
+/**
+ * What a candidate is tried at when it fails. Near the base, forgetting grows with the square of the scale, what is
+ * learned linearly.
+ */
 const HALF = 0.5;
 
 /** Fewer held-out signals than this say nothing: the trained ones are judged instead. */

@@ -1,6 +1,7 @@
 import { emptyAdapter, scaleAdapter } from '../formats/adapter';
 import type { AdapterWeights } from '../formats/tensors';
 import type { ModelRuntime } from '../model/runtime';
+import type { Receipt, Signal } from '../shared/records';
 import { sequencesOf } from '../training/examples';
 import { addReferences, rehearsalExamples, runSteps } from '../training/train';
 import type { Trainer } from '../training/trainer';
@@ -17,7 +18,6 @@ import { balanceThumbs } from './examples';
 import { type GateLimits, type GateResult, type GateScorer, runGate } from './gate';
 import { marginsOf } from './margins';
 import type { ModelTexts } from './texts';
-import type { Receipt, Signal } from '../shared/records';
 
 /** Steps of each half of the cross-fit, as a share of the update's: both together and the rest of the gate cost less than the training. */
 const CROSS_FIT_SHARE = 0.3;

@@ -23,7 +23,10 @@ export interface Activations {
   xa: Record<LinearName, GPUBuffer>;
 }
 
-/** The kernels compute 8 rows at a time, so that every buffer holds a multiple of 8. */
+/**
+ * Rows that a buffer holds: kernels compute several at a time. What some read past that is WebGPU's to bound; they keep
+ * nothing of it.
+ */
 export function paddedRows(rows: number): number {
   return Math.ceil(rows / 8) * 8;
 }

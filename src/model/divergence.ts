@@ -6,7 +6,7 @@ import { linear } from '../kernels/linear';
 import { rmsNorm } from '../kernels/rms-norm';
 import { gatherRows } from '../kernels/rows';
 import { required } from '../shared/assert';
-import { packBatch, type Sequence } from './packed-batch';
+import { packBatch, scoredSize, type Sequence } from './packed-batch';
 import type { PackedForward, Turn } from './packed-forward';
 import { chunksOf } from './scorer';
 
@@ -54,9 +54,7 @@ export class Comparison {
     const results: Divergence[] = [];
     for (const groups of chunksOf(sequences, this.forward.rows)) {
       const batch = packBatch(groups);
-      const targets = batch.extents.at(-1)?.end ?? 0;
-      const size = { tokens: batch.rows, targets, sequences: batch.extents.length, examples: 0 };
-      const values = await this.run(batch, size, turn);
+      const values = await this.run(batch, scoredSize(batch), turn);
       for (const { start, end } of batch.extents) {
         const sums = new Float64Array(DIVERGENCE_WORDS);
         for (let i = start * DIVERGENCE_WORDS; i < end * DIVERGENCE_WORDS; i++) {

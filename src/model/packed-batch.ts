@@ -1,3 +1,4 @@
+import type { BatchSize } from '../gpu/program';
 import { ThumbprintError } from '../shared/errors';
 
 /** A reply in its context. Ids of the reply include the token that ends it, unless it was cut off. */
@@ -30,6 +31,11 @@ export interface PackedBatch {
 /** Rows that a group takes: its last prompt token stands once before every reply, whose own last token is only a target. */
 export function rowsOf(group: Group): number {
   return group.prompt.length - 1 + group.replies.reduce((sum, reply) => sum + reply.length, 0);
+}
+
+/** What a run of a batch that is only scored computes. */
+export function scoredSize({ rows, extents }: PackedBatch): BatchSize {
+  return { tokens: rows, targets: extents.at(-1)?.end ?? 0, sequences: extents.length, examples: 0 };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Group, packBatch, rowsOf, type Sequence } from './packed-batch';
+import { type Group, packBatch, rowsOf, scoredSize, type Sequence } from './packed-batch';
 import type { PackedForward, Turn } from './packed-forward';
 
 /** Log-probability of a reply: the sum over its tokens, natural. */
@@ -16,10 +16,9 @@ export async function scoreSequences(
   const scores: Score[] = [];
   for (const chunk of chunksOf(sequences, forward.rows)) {
     const batch = packBatch(chunk);
-    const targets = batch.extents.at(-1)?.end ?? 0;
-    const size = { tokens: batch.rows, targets, sequences: batch.extents.length, examples: 0 };
+    const size = scoredSize(batch);
     await forward.run(batch, size, turn);
-    const logprobs = await forward.readLogprobs(targets);
+    const logprobs = await forward.readLogprobs(size.targets);
     for (const { start, end } of batch.extents) {
       let logprob = 0;
       for (let i = start; i < end; i++) logprob += logprobs[i] ?? 0;
