@@ -11,7 +11,15 @@ import { expectClose } from '../reference/check';
 import { swapHeadsAndRows } from '../reference/layout';
 import { HashRandom } from '../reference/random';
 import { dot } from '../reference/vector';
-import { expectRows, KernelBench, paddedRows, randomRows, UNTOUCHED, untouchedRows } from '../support/kernel';
+import {
+  expectRows,
+  KernelBench,
+  paddedRows,
+  randomRows,
+  tileForms,
+  UNTOUCHED,
+  untouchedRows,
+} from '../support/kernel';
 import { cacheOf, continuation, expectCache, PACKED_BATCHES, type Tokens, tokensOf } from '../support/packed';
 
 const bench = await KernelBench.open();
@@ -43,7 +51,11 @@ function inputs(tokens: Tokens, shape: AttentionShape) {
   return { input, q, keys, values, rows: visibility.length };
 }
 
-describe.each(SHAPES)('attention of $heads heads on $kvHeads of $headDim', (shape) => {
+const FORMS = SHAPES.flatMap((shape) =>
+  tileForms(bench.gpu.tile).map(({ name, tile }) => ({ ...shape, name, tile, shape })),
+);
+
+describe.each(FORMS)('attention of $heads heads on $kvHeads of $headDim, $name', ({ shape, tile }) => {
   const { heads, kvHeads, headDim } = shape;
   const width = heads * headDim;
 
@@ -59,7 +71,7 @@ describe.each(SHAPES)('attention of $heads heads on $kvHeads of $headDim', (shap
         statistics: untouchedRows(rows, 2 * heads),
       },
       size: { tokens: rows },
-      dispatches: (b) => [attention(bench.gpu.tile, shape, b)],
+      dispatches: (b) => [attention(tile, shape, b)],
     });
     const expected = twin.attention(input);
     expectRows(result.out, expected.out, 'out', TOLERANCE);
@@ -88,7 +100,7 @@ describe.each(SHAPES)('attention of $heads heads on $kvHeads of $headDim', (shap
         dv: untouchedRows(kvHeads * CAPACITY, headDim),
       },
       size: { tokens: rows },
-      dispatches: (b) => attentionBackward(bench.gpu.tile, shape, b, b),
+      dispatches: (b) => attentionBackward(tile, shape, b, b),
     });
     const [lseAfter, delta] = pairs(result.statistics);
     expectRows(lseAfter, lse, 'lse', TOLERANCE);

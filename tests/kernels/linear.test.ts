@@ -1,9 +1,8 @@
 import { describe, it } from 'vitest';
 import { required } from '../../src/shared/assert';
-import { KernelBench, ROW_COUNTS } from '../support/kernel';
+import { KernelBench, ROW_COUNTS, tileForms } from '../support/kernel';
 import { checkLinear, LINEAR_CASES } from '../support/linear';
 
-// Loads are shared as this device can; sources.test.ts does the same for the other forms.
 const bench = await KernelBench.open();
 const { tile } = bench.gpu;
 
@@ -13,9 +12,9 @@ describe.each(LINEAR_CASES)('int4 products, $name', (options) => {
   );
 });
 
-it.each([4, 16] as const)('%i rows a thread have the same product and gradient', async (rows) => {
-  for (const count of ROW_COUNTS) {
-    await checkLinear(bench, { ...tile, rows }, required(LINEAR_CASES[2], 'case'), count);
+it.each(tileForms(tile).slice(1))('$name: the product and the gradient are the same', async (form) => {
+  for (const rows of ROW_COUNTS) {
+    await checkLinear(bench, form.tile, required(LINEAR_CASES[2], 'case'), rows);
   }
 });
 

@@ -11,12 +11,13 @@ import {
   paddedRows,
   randomRows,
   ROW_COUNTS,
+  tileForms,
   UNTOUCHED,
   untouchedRows,
 } from '../support/kernel';
 import { checkLoraDown, randomLora } from '../support/linear';
 
-// Loads are shared as this device can; sources.test.ts does the same for the other forms.
+// Inner products are shared as this device can; sources.test.ts has the other forms.
 const bench = await KernelBench.open();
 
 // As many inner products as the 8 threads of a workgroup, fewer, and several workgroups.
@@ -33,7 +34,9 @@ describe.each(CASES)('inner products, $parts of rank $rank', (options) => {
   );
 });
 
-describe.each(CASES)('gradients of $parts of rank $rank', ({ in: columns, parts, rank }) => {
+const FORMS = CASES.flatMap((options) => tileForms(bench.gpu.tile).map((form) => ({ ...options, ...form })));
+
+describe.each(FORMS)('gradients of $parts of rank $rank, $name', ({ tile, in: columns, parts, rank }) => {
   const random = new HashRandom(columns);
   const out = parts.reduce((total, part) => total + part, 0);
   const inner = parts.length * rank;
@@ -60,7 +63,7 @@ describe.each(CASES)('gradients of $parts of rank $rank', ({ in: columns, parts,
         uniforms: { loraUniform: uniform },
         size: { tokens: rows },
         dispatches: ({ batch, loraUniform, ...b }) => {
-          const common = { tile: bench.gpu.tile, lora: buffers(b.arena), loraUniform, batch };
+          const common = { tile, lora: buffers(b.arena), loraUniform, batch };
           const { a: gradA, b: gradB } = slices(b.gradients);
           return [
             loraUpBackward({ ...common, out, dy: b.dy, dxb: b.dxb }),

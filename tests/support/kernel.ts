@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Int4Matrix } from '../../src/formats/tensors';
 import { Allocation } from '../../src/gpu/allocation';
-import type { Gpu } from '../../src/gpu/device';
+import type { Gpu, Tile } from '../../src/gpu/device';
 import { type BatchSize, type Dispatch, PipelineCache, Program, submit } from '../../src/gpu/program';
 import type { Int4Buffers } from '../../src/kernels/int4';
 import { expectClose, type Tolerance } from '../reference/check';
@@ -137,4 +137,20 @@ export function randomInt4(
 export function int4Buffers(matrix: Int4Matrix, weight: GPUBuffer, scale: GPUBuffer): Int4Buffers {
   const { rows, columns } = matrix;
   return { rows, columns, weight, scale, scaleF16: matrix.scale instanceof Uint16Array };
+}
+
+/** The forms of kernels that this device runs, its own first: `name` says what differs from that. */
+export function tileForms(own: Tile): { name: string; tile: Tile }[] {
+  const forms: { name: string; changes: Partial<Tile> }[] = [
+    { name: 'as this device has it', changes: {} },
+    {
+      name: 'of other heights',
+      changes: { rows: own.rows === 4 ? 16 : 4, attention: own.attention === 8 ? 32 : 8 },
+    },
+    { name: 'loads shared by four', changes: { lanes: 4 } },
+    { name: 'no loads shared', changes: { lanes: 1 } },
+  ];
+  return forms
+    .filter(({ changes: { lanes = 0 } }) => lanes < own.lanes)
+    .map(({ name, changes }) => ({ name, tile: { ...own, ...changes } }));
 }

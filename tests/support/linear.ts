@@ -30,11 +30,11 @@ export interface LinearCase {
 }
 
 /**
- * All ranks, numbers of parts and formats of scales. A workgroup takes 128 rows of the matrix forwards and 256 columns
+ * All ranks, numbers of parts and formats of scales. A workgroup takes 256 rows of the matrix forwards and 256 columns
  * backwards; 3 groups a row put every other row's first half-precision scale into the upper half of a word.
  */
 export const LINEAR_CASES: LinearCase[] = [
-  { name: 'f16, no LoRA', in: 96, scale: 'f16', parts: [160], rank: null, residual: false },
+  { name: 'f16, no LoRA', in: 96, scale: 'f16', parts: [288], rank: null, residual: false },
   { name: 'f32, rank 4', in: 288, scale: 'f32', parts: [96], rank: 4, residual: true },
   { name: 'f16, two of rank 8', in: 64, scale: 'f16', parts: [96, 64], rank: 8, residual: false },
   { name: 'f32, three of rank 16', in: 160, scale: 'f32', parts: [64, 32, 32], rank: 16, residual: true },
