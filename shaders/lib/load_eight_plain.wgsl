@@ -1,7 +1,7 @@
-// Eight consecutive values of $array, the same for all lanes.
-fn load_eight_$array(index: u32, lane: u32) -> Eight {
+// Eight consecutive values of $name, the same for all lanes.
+fn load_eight_$name(index: u32, lane: u32) -> Eight {
   return Eight(
-    vec4<f32>(f32($array[index]), f32($array[index + 1u]), f32($array[index + 2u]), f32($array[index + 3u])),
-    vec4<f32>(f32($array[index + 4u]), f32($array[index + 5u]), f32($array[index + 6u]), f32($array[index + 7u])),
+    vec4<f32>($[index$], $[index + 1u$], $[index + 2u$], $[index + 3u$]),
+    vec4<f32>($[index + 4u$], $[index + 5u$], $[index + 6u$], $[index + 7u$]),
   );
 }

@@ -2,6 +2,7 @@ import type { Gpu } from '../gpu/device';
 import { encode, submit } from '../gpu/program';
 import type { AdapterSlot } from '../model/lora';
 import type { ModelRuntime } from '../model/runtime';
+import { required } from '../shared/assert';
 import { ThumbprintError } from '../shared/errors';
 import type { SamplingSettings } from '../shared/records';
 import type { ActivationType } from '../kernels/sources';
@@ -28,6 +29,9 @@ export interface GenerateOptions {
   signal?: AbortSignal;
 }
 
+/** A token and its log-probability. */
+const SAMPLED_BYTES = 8;
+
 const ONE_TOKEN = { tokens: 1, targets: 0, sequences: 0, examples: 0 };
 
 /** Generates replies; keeps the keys and values of the last conversation, for one adapter slot. */
@@ -50,14 +54,25 @@ export class Generator {
 
   /**
    * Compiles everything that generation needs.
-   * @param type of the KV cache and of what products read: f16 halves both, where the device has `shader-f16`.
+   * @param type of the KV cache and of what prefill's products read: f16 halves both, where the device has `shader-f16`.
+   * @param ahead steps submitted before the one that is read: a GPU need not wait for the host, but what is decoded
+   *   past the end is lost, which costs a CPU more than the wait.
    */
   static async create(
     runtime: ModelRuntime,
     adapter: AdapterSlot,
     type: ActivationType = runtime.gpu.device.features.has('shader-f16') ? 'f16' : 'f32',
+    ahead = runtime.gpu.info.software ? 0 : 1,
   ): Promise<Generator> {
-    return new Generator(runtime, adapter, await buildDecoder(runtime, adapter, type));
+    return new Generator(
+      runtime,
+      adapter,
+      await buildDecoder(runtime, adapter, { type, readbacks: ahead + 1 }),
+    );
+  }
+
+  private get ahead(): number {
+    return this.programs.buffers.readbacks.length - 1;
   }
 
   /** Positions of the KV cache. */
@@ -90,20 +105,26 @@ export class Generator {
         seconds: 0,
       };
       const most = Math.min(sampling.max_tokens, this.capacity - prompt.length);
-      while (generation.tokenIds.length < most) {
+      const { tokenIds, logprobs } = generation;
+      let submitted = 0;
+      while (tokenIds.length < most) {
         if (signal?.aborted) {
           generation.reason = 'stopped';
           break;
         }
-        const { id, logprob } = await this.next(generation.tokenIds.at(-1));
-        generation.tokenIds.push(id);
-        generation.logprobs.push(logprob);
+        for (; submitted < Math.min(most, tokenIds.length + 1 + this.ahead); submitted++)
+          this.submit(submitted);
+        const { id, logprob } = await this.read(tokenIds.length);
+        tokenIds.push(id);
+        logprobs.push(logprob);
         onToken?.(id);
         if (this.runtime.config.stop_token_ids.includes(id)) {
           generation.reason = 'end';
           break;
         }
       }
+      // Decoded were the prompt's last token and those drawn but the last.
+      if (submitted > 0) this.cached.push(...prompt.slice(-1), ...tokenIds.slice(0, submitted - 1));
       generation.seconds = (performance.now() - started) / 1000;
       return generation;
     });
@@ -113,6 +134,7 @@ export class Generator {
   async logits(prompt: readonly number[]): Promise<Float32Array> {
     return this.exclusively(async () => {
       await this.prefill(prompt);
+      submit(this.gpu, ONE_TOKEN, this.programs.decode);
       return new Float32Array(await this.gpu.read(this.programs.buffers.logits));
     });
   }
@@ -131,8 +153,12 @@ export class Generator {
     }
   }
 
-  /** Computes what the cache lacks of the prompt and the logits after it; answers how many tokens that were. */
+  /**
+   * Computes what the cache lacks of the prompt up to its last token, which is the first to be decoded: its logits are
+   * wanted. Answers how many tokens that were, this one included.
+   */
   private async prefill(prompt: readonly number[]): Promise<number> {
+    const last = prompt.length - 1;
     if (prompt.length === 0 || prompt.length >= this.capacity) {
       throw new ThumbprintError(
         'bad-input',
@@ -142,30 +168,24 @@ export class Generator {
     if (this.cachedRevision !== this.adapter.revision) this.cached = [];
     this.cachedRevision = this.adapter.revision;
     let known = 0;
-    // The last token is always computed: its logits are wanted.
-    while (known < prompt.length - 1 && this.cached[known] === prompt[known]) known++;
+    while (known < last && this.cached[known] === prompt[known]) known++;
     this.cached.length = known;
-    const { prefill, prefillHead, buffers } = this.programs;
-    for (let start = known; start < prompt.length; start += PREFILL_ROWS) {
-      const ids = prompt.slice(start, start + PREFILL_ROWS);
+    const { prefill, buffers } = this.programs;
+    for (let start = known; start < last; start += PREFILL_ROWS) {
+      const ids = prompt.slice(start, Math.min(start + PREFILL_ROWS, last));
       this.writePrompt(ids, start);
-      const last = start + ids.length === prompt.length;
-      const size = { ...ONE_TOKEN, tokens: ids.length };
-      submit(this.gpu, size, ...(last ? [prefill, prefillHead] : [prefill]));
-      if (!last) await this.gpu.device.queue.onSubmittedWorkDone();
+      submit(this.gpu, { ...ONE_TOKEN, tokens: ids.length }, prefill);
+      if (start + ids.length < last) await this.gpu.device.queue.onSubmittedWorkDone();
       this.cached.push(...ids);
     }
-    const position = prompt.length - 1;
-    // The sampler moves it on to the next position.
-    this.gpu.write(buffers.token, new Uint32Array([prompt.at(-1) ?? 0, position, 0, 0, 0, position, 0, 0]));
+    this.gpu.write(buffers.token, new Uint32Array([prompt.at(-1) ?? 0, last, 0, 0, 0, last, 0, 0]));
     return prompt.length - known;
   }
 
   private writePrompt(ids: readonly number[], start: number): void {
-    const { prompt, lastRow, batch } = this.programs.buffers;
+    const { prompt, batch } = this.programs.buffers;
     const words = ids.flatMap((id, i) => [id, start + i, 0, 0, 0, start + i, 0, 0]);
     this.gpu.write(prompt, new Uint32Array(words));
-    this.gpu.write(lastRow, new Uint32Array([ids.length - 1, 0, 0, 0]));
     this.gpu.write(batch, new Uint32Array([ids.length, 0, 0, 0]));
   }
 
@@ -182,17 +202,26 @@ export class Generator {
     this.gpu.write(this.programs.buffers.sampling, words);
   }
 
-  /** One token: decodes the one drawn before, if any, and draws; one encoder, one submit, 8 bytes read back. */
-  private async next(previous: number | undefined): Promise<{ id: number; logprob: number }> {
+  /** Decodes the last token drawn, at first the prompt's last, and draws the next: one encoder, one submit. */
+  private submit(step: number): void {
     const { decode, sample, buffers } = this.programs;
     const encoder = this.gpu.device.createCommandEncoder();
-    if (previous !== undefined) this.cached.push(previous);
-    encode(this.gpu, encoder, ONE_TOKEN, ...(previous === undefined ? [sample] : [decode, sample]));
-    encoder.copyBufferToBuffer(buffers.sampled, 0, buffers.readback, 0, 8);
+    encode(this.gpu, encoder, ONE_TOKEN, decode, sample);
+    encoder.copyBufferToBuffer(buffers.sampled, 0, this.readback(step), 0, SAMPLED_BYTES);
     this.gpu.device.queue.submit([encoder.finish()]);
-    await buffers.readback.mapAsync(GPUMapMode.READ, 0, 8);
-    const words = new Uint32Array(buffers.readback.getMappedRange(0, 8).slice(0));
-    buffers.readback.unmap();
+  }
+
+  /** What the step has drawn. */
+  private async read(step: number): Promise<{ id: number; logprob: number }> {
+    const readback = this.readback(step);
+    await readback.mapAsync(GPUMapMode.READ, 0, SAMPLED_BYTES);
+    const words = new Uint32Array(readback.getMappedRange(0, SAMPLED_BYTES).slice(0));
+    readback.unmap();
     return { id: words[0] ?? 0, logprob: new Float32Array(words.buffer)[1] ?? 0 };
+  }
+
+  private readback(step: number): GPUBuffer {
+    const { readbacks } = this.programs.buffers;
+    return required(readbacks[step % readbacks.length], 'readback');
   }
 }

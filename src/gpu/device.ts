@@ -5,6 +5,8 @@ export interface GpuInfo {
   vendor: string;
   architecture: string;
   description: string;
+  /** A CPU that stands in for a GPU. */
+  software: boolean;
   features: string[];
 }
 
@@ -77,10 +79,16 @@ export class Gpu {
       requiredFeatures: OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature)),
       requiredLimits,
     });
-    const { vendor, architecture, description } = adapter.info;
+    const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
     return new Gpu(
       device,
-      { vendor, architecture, description, features: [...device.features].sort() },
+      {
+        vendor,
+        architecture,
+        description,
+        software: isFallbackAdapter,
+        features: [...device.features].sort(),
+      },
       tileFor(adapter.info, device.features.has('subgroups')),
     );
   }

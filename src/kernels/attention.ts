@@ -1,10 +1,9 @@
 import backwardKvShader from '../../shaders/backward/attention_backward_kv.wgsl?raw';
 import backwardQShader from '../../shaders/backward/attention_backward_q.wgsl?raw';
 import shader from '../../shaders/forward/attention.wgsl?raw';
-import decodeShader from '../../shaders/forward/attention_decode.wgsl?raw';
 import type { Tile } from '../gpu/device';
 import { type Dispatch, workgroups } from '../gpu/program';
-import { type ActivationType, kernelSource, tiledSource } from './sources';
+import { type ActivationType, tiledSource } from './sources';
 
 export interface AttentionShape {
   /** Type of q, keys, values and out. */
@@ -48,7 +47,7 @@ export function attention(tile: Tile, shape: AttentionShape, buffers: AttentionB
       tile,
       'attention',
       shader,
-      { shared: ['keys', 'values'], eights: shape.headDim / 8 },
+      { shared: ['keys', 'values'], repeated: { $e: shape.headDim / 8 } },
       `activation_${shape.type ?? 'f32'}`,
       'batch',
       'token',
@@ -56,20 +55,6 @@ export function attention(tile: Tile, shape: AttentionShape, buffers: AttentionB
     constants: { ...attentionConstants(shape), WORKGROUP: tile.attention },
     bindings: { q, keys, values, tokens, out, statistics, batch },
     grid: ({ tokens: count }) => [workgroups(count, tile.attention), shape.heads],
-  };
-}
-
-/** out for the one query of decoding. */
-export function attentionDecode(
-  shape: AttentionShape,
-  buffers: Omit<AttentionBuffers, 'statistics' | 'batch'>,
-): Dispatch {
-  const { q, keys, values, tokens, out } = buffers;
-  return {
-    kernel: kernelSource('attention_decode', decodeShader, `activation_${shape.type ?? 'f32'}`, 'token'),
-    constants: attentionConstants(shape),
-    bindings: { q, keys, values, tokens, out },
-    grid: () => [shape.heads],
   };
 }
 
@@ -89,7 +74,7 @@ export function attentionBackward(
         tile,
         'attention_backward_q',
         backwardQShader,
-        { shared: ['keys', 'values'], eights: shape.headDim / 8 },
+        { shared: ['keys', 'values'], repeated: { $e: shape.headDim / 8 } },
         'batch',
         'token',
       ),
@@ -102,7 +87,7 @@ export function attentionBackward(
         tile,
         'attention_backward_kv',
         backwardKvShader,
-        { shared: ['q', 'd_out'], eights: shape.headDim / 8 },
+        { shared: ['q', 'd_out'], repeated: { $e: shape.headDim / 8 } },
         'batch',
         'token',
       ),

@@ -1,11 +1,10 @@
 import backwardShader from '../../shaders/backward/linear_backward.wgsl?raw';
 import shader from '../../shaders/forward/linear.wgsl?raw';
-import rowShader from '../../shaders/forward/linear_row.wgsl?raw';
 import type { Tile } from '../gpu/device';
 import { type Dispatch, workgroups } from '../gpu/program';
 import type { Int4Buffers } from './int4';
 import { type LoraBuffers, partConstants } from './lora';
-import { type ActivationType, type LibraryPiece, tiledSource } from './sources';
+import { type ActivationType, tiledSource } from './sources';
 
 /** A workgroup is one subgroup of the software rasterizers; wider ones gain nothing there. */
 const WORKGROUP = 32;
@@ -28,32 +27,19 @@ interface LinearArgs {
 
 /** y[T, out] = x·Wᵀ + LoRA (+ residual) for T rows. */
 export function linear(args: LinearArgs): Dispatch {
-  const common = linearCommon(args);
+  const { tile, matrix, lora, x, type = 'f32' } = args;
   return {
-    kernel: tiledSource(args.tile, 'linear', shader, { shared: ['x'] }, 'batch', ...common.pieces),
-    constants: common.constants,
-    bindings: { ...common.bindings, batch: args.batch },
-    grid: ({ tokens }) => [workgroups(args.matrix.rows / 8, WORKGROUP), workgroups(tokens, args.tile.rows)],
-  };
-}
-
-/** `linear` for one row. */
-export function linearRow(args: Omit<LinearArgs, 'batch'>): Dispatch {
-  const common = linearCommon(args);
-  return {
-    kernel: tiledSource(args.tile, 'linear_row', rowShader, { shared: ['x'] }, ...common.pieces),
-    constants: common.constants,
-    bindings: common.bindings,
-    grid: () => [workgroups(args.matrix.rows / 4, WORKGROUP)],
-  };
-}
-
-function linearCommon(
-  args: Omit<LinearArgs, 'batch'>,
-): Pick<Dispatch, 'constants' | 'bindings'> & { pieces: LibraryPiece[] } {
-  const { matrix, lora, x, type = 'f32' } = args;
-  return {
-    pieces: [`activation_${type}`, 'int4', 'lora', 'lora_up'],
+    kernel: tiledSource(
+      tile,
+      'linear',
+      shader,
+      { shared: ['x'] },
+      'batch',
+      `activation_${type}`,
+      'int4',
+      'lora',
+      'lora_up',
+    ),
     constants: {
       IN: matrix.columns,
       OUT: matrix.rows,
@@ -61,7 +47,7 @@ function linearCommon(
       SCALE_F16: matrix.scaleF16,
       RESIDUAL: args.residual !== undefined,
       LORA: lora !== null,
-      ...partConstants(lora?.buffers ?? NO_LORA),
+      ...partConstants(lora?.buffers ?? null),
     },
     // What is not used is bound to x, which is read too.
     bindings: {
@@ -73,11 +59,11 @@ function linearCommon(
       residual: args.residual ?? x,
       y: args.y,
       lora: args.loraUniform,
+      batch: args.batch,
     },
+    grid: ({ tokens }) => [workgroups(matrix.rows / 8, WORKGROUP), workgroups(tokens, tile.rows)],
   };
 }
-
-const NO_LORA = { rank: 4, parts: [] };
 
 interface BackwardArgs {
   tile: Tile;

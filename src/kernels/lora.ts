@@ -18,17 +18,19 @@ export interface LoraBuffers {
 }
 
 /** The constants that tell a column's part; at most three parts. */
-export function partConstants(lora: Pick<LoraBuffers, 'rank' | 'parts'>): Record<string, number> {
-  const [first = 0, second = 0, third = 0] = lora.parts;
+export function partConstants(lora: Pick<LoraBuffers, 'rank' | 'parts'> | null): Record<string, number> {
+  const { rank, parts } = lora ?? { rank: 4, parts: [] };
+  const [first = 0, second = 0, third = 0] = parts;
   return {
-    RANK: lora.rank,
-    PARTS: lora.parts.length,
+    RANK: rank,
+    PARTS: parts.length,
     PART_END_0: first,
-    PART_END_1: lora.parts.length > 2 ? first + second : first + second + third,
+    PART_END_1: parts.length > 2 ? first + second : first + second + third,
   };
 }
 
-function inner(lora: LoraBuffers): number {
+/** Inner products of a row: columns of XA. */
+export function inner(lora: LoraBuffers): number {
   return lora.rank * lora.parts.length;
 }
 

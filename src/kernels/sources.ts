@@ -5,6 +5,7 @@ import int4 from '../../shaders/lib/int4.wgsl?raw';
 import loadEightPlain from '../../shaders/lib/load_eight_plain.wgsl?raw';
 import loadEightSubgroup from '../../shaders/lib/load_eight_subgroup.wgsl?raw';
 import lora from '../../shaders/lib/lora.wgsl?raw';
+import loraShares from '../../shaders/lib/lora_shares.wgsl?raw';
 import loraUp from '../../shaders/lib/lora_up.wgsl?raw';
 import scalesPlain from '../../shaders/lib/scales_plain.wgsl?raw';
 import scalesSubgroup from '../../shaders/lib/scales_subgroup.wgsl?raw';
@@ -22,6 +23,7 @@ const LIBRARY = {
   batch,
   int4,
   lora,
+  lora_shares: loraShares,
   lora_up: loraUp,
   sum_row: sumRow,
   target,
@@ -47,20 +49,22 @@ export function kernelSource(name: string, code: string, ...pieces: LibraryPiece
 interface Written {
   /** Arrays of numbers that all lanes want alike. */
   shared: readonly string[];
-  /** Eights of a head. */
-  eights?: number;
+  /** Such numbers that the kernel's function with their name and `_at` computes. */
+  computed?: readonly string[];
+  /** How many lines stand for one with such a sign. */
+  repeated?: Readonly<Record<`$${string}`, number>>;
 }
 
 /**
- * A kernel in the form this device runs. For each of the `shared` arrays there is a function `load_eight_` with its name,
- * whose work the lanes divide. A line with `$r` stands for one line for each row that a thread computes, one with `$e`
- * for each eight of a head: loops over arrays would say the same, but not every compiler unrolls them.
+ * A kernel in the form this device runs. For each of what is `shared` or `computed` there is a function `load_eight_` with
+ * its name, whose work the lanes divide. A line with `$r` stands for one line for each row that a thread computes: loops over
+ * arrays would say the same, but not every compiler unrolls them.
  */
 export function tiledSource(
   { lanes, rows }: Tile,
   name: string,
   code: string,
-  { shared, eights = 0 }: Written,
+  { shared, computed = [], repeated = {} }: Written,
   ...pieces: LibraryPiece[]
 ): KernelSource {
   const [lanesCode, loadEight, scales] =
@@ -68,9 +72,17 @@ export function tiledSource(
       ? [sharedPlain, loadEightPlain, scalesPlain]
       : [sharedSubgroup, loadEightSubgroup, scalesSubgroup];
   const constants = `const LANES = ${lanes}u;\nconst ROWS = ${rows}u;`;
-  const loads = shared.map((array) => loadEight.replaceAll('$array', array));
+  const load = (name: string, open: string, close: string): string =>
+    loadEight.replaceAll('$name', name).replaceAll('$[', open).replaceAll('$]', close);
+  const loads = [
+    ...shared.map((name) => load(name, `f32(${name}[`, '])')),
+    ...computed.map((name) => load(name, `${name}_at(`, ')')),
+  ];
   const quads = pieces.includes('int4') ? [scales] : [];
-  const written = repeat(repeat(code, '$r', rows), '$e', eights);
+  const written = Object.entries({ $r: rows, ...repeated }).reduce(
+    (text, [sign, count]) => repeat(text, sign, count),
+    code,
+  );
   return kernelSource(name, [constants, lanesCode, ...loads, ...quads, written].join('\n'), ...pieces);
 }
 

@@ -1,8 +1,8 @@
 import type { LinearName } from '../formats/model-config';
 import type { Tile } from '../gpu/device';
 import type { Dispatch } from '../gpu/program';
-import { attention, attentionDecode, type AttentionShape } from '../kernels/attention';
-import { linear, linearRow } from '../kernels/linear';
+import { attention, type AttentionShape } from '../kernels/attention';
+import { linear } from '../kernels/linear';
 import { loraDown } from '../kernels/lora';
 import { rmsNorm } from '../kernels/rms-norm';
 import { ropeAppend } from '../kernels/rope';
@@ -24,8 +24,6 @@ export interface ForwardContext {
   batch: GPUBuffer;
   /** Rows of the key and value buffers. */
   capacity: number;
-  /** One row: the kernels of decoding; many: those of prefill and training. */
-  single: boolean;
 }
 
 /** Keys and values of a layer, [kv_heads][capacity][head_dim]. */
@@ -61,14 +59,11 @@ export function adaptedLinear(
 ): Dispatch[] {
   const { tile, adapter, activations, batch } = context;
   const matrix = layerWeights(context, layer).linears[name];
-  const lora = adapter.buffers(layer, name);
-  const xa = activations.xa[name];
+  const lora = { buffers: adapter.buffers(layer, name), xa: activations.xa[name] };
   const { type } = activations;
-  const loras = { lora: { buffers: lora, xa }, loraUniform: adapter.uniform };
-  const product = { tile, matrix, ...loras, type, ...buffers };
   return [
-    loraDown({ tile, lora, in: matrix.columns, x: buffers.x, type, xa, batch }),
-    context.single ? linearRow(product) : linear({ ...product, batch }),
+    loraDown({ tile, lora: lora.buffers, in: matrix.columns, x: buffers.x, type, xa: lora.xa, batch }),
+    linear({ tile, matrix, lora, loraUniform: adapter.uniform, type, ...buffers, batch }),
   ];
 }
 
@@ -80,7 +75,7 @@ export function forwardLayer(
   x: GPUBuffer,
   y: GPUBuffer,
 ): Dispatch[] {
-  return [...forwardUntilSwiglu(context, layer, cache, x), ...down(context, layer, y)];
+  return [...forwardUntilSwiglu(context, layer, cache, x), down(context, layer, y)];
 }
 
 /** A layer's forward pass without its last product, which the backward pass does not need. */
@@ -93,14 +88,18 @@ export function forwardUntilSwiglu(
   const { weights, activations: a, tokens, batch } = context;
   const { inputNorm, postAttentionNorm } = layerWeights(context, layer);
   const shape = attentionShape(context);
-  const attentionBuffers = { q: a.q, ...cache, tokens, out: a.attended };
   return [
     rmsNorm({ norm: inputNorm, x, y: a.attentionInput, type: a.type }),
     ...adaptedLinear(context, layer, 'qkv_proj', { x: a.attentionInput, y: a.qkv }),
     ropeAppend({ shape, tokens, rotation: weights.rotation, batch, qkv: a.qkv, q: a.q, ...cache }),
-    context.single
-      ? attentionDecode(shape, attentionBuffers)
-      : attention(context.tile, shape, { ...attentionBuffers, statistics: a.statistics, batch }),
+    attention(context.tile, shape, {
+      q: a.q,
+      ...cache,
+      tokens,
+      out: a.attended,
+      statistics: a.statistics,
+      batch,
+    }),
     ...adaptedLinear(context, layer, 'o_proj', { x: a.attended, y: a.middle, residual: x }),
     rmsNorm({ norm: postAttentionNorm, x: a.middle, y: a.mlpInput, type: a.type }),
     ...adaptedLinear(context, layer, 'gate_up_proj', { x: a.mlpInput, y: a.gateUp }),
@@ -118,9 +117,9 @@ export function forwardUntilSwiglu(
   ];
 }
 
-function down(context: ForwardContext, layer: number, y: GPUBuffer): Dispatch[] {
+function down(context: ForwardContext, layer: number, y: GPUBuffer): Dispatch {
   const { tile, adapter, activations: a, batch } = context;
-  const product = {
+  return linear({
     tile,
     matrix: layerWeights(context, layer).linears.down_proj,
     lora: { buffers: adapter.buffers(layer, 'down_proj'), xa: a.xa.down_proj },
@@ -129,6 +128,6 @@ function down(context: ForwardContext, layer: number, y: GPUBuffer): Dispatch[] 
     type: a.type,
     y,
     residual: a.middle,
-  };
-  return [context.single ? linearRow(product) : linear({ ...product, batch })];
+    batch,
+  });
 }

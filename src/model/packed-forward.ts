@@ -90,7 +90,6 @@ export class PackedForward {
       tokens: memory.storage('batch tokens', padded * TOKEN_WORDS * 4),
       batch: memory.uniform('batch', 16),
       capacity: padded,
-      single: false,
     };
     const kv = config.num_key_value_heads * config.head_dim;
     // The kernels take the capacity for a constant, so that it is the same for all.

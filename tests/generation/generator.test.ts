@@ -68,9 +68,13 @@ it('differs little between f16 and f32 activations, and takes less memory', asyn
   expectClose(half.logits, full.logits, { rtol: 5e-3, atolScale: 2e-3 });
 });
 
-describe.each(['f32', 'f16'] as const)('generation with %s activations', (type) => {
+describe.each([
+  { type: 'f32', ahead: 0 },
+  { type: 'f16', ahead: 1 },
+  { type: 'f32', ahead: 3 },
+] as const)('generation with $type activations, $ahead steps ahead', ({ type, ahead }) => {
   beforeAll(async () => {
-    generator = await Generator.create(runtime, slot, type);
+    generator = await Generator.create(runtime, slot, type, ahead);
   });
   afterAll(() => generator.destroy());
 
@@ -94,13 +98,14 @@ describe.each(['f32', 'f16'] as const)('generation with %s activations', (type) 
 
   it('prefills only what is new in the next turn', async () => {
     const first = promptOf(40, 3);
-    const empty = await Generator.create(runtime, slot, type);
+    const empty = await Generator.create(runtime, slot, type, ahead);
     const { tokenIds, prefilledTokens } = await empty.generate(first, { sampling: GREEDY, seed: 0 });
     expect(prefilledTokens).toBe(40);
     const second = [...first, ...tokenIds, ...promptOf(9, 4)];
     const next = await empty.generate(second, { sampling: GREEDY, seed: 0 });
-    // The last token drawn was never decoded: its keys are new, too.
-    expect(next.prefilledTokens).toBe(10);
+    // The last token drawn is decoded only by a step ahead: else its keys are new, too.
+    const full = tokenIds.length === GREEDY.max_tokens;
+    expect(next.prefilledTokens).toBe(ahead > 0 && !full ? 9 : 10);
     expect(next.promptTokens).toBe(second.length);
     const fresh = await Generator.create(runtime, slot, type);
     const alone = await fresh.generate(second, { sampling: GREEDY, seed: 0 });
@@ -152,7 +157,7 @@ describe.each(['f32', 'f16'] as const)('generation with %s activations', (type) 
 
   it('reads no more buffers than it made', async () => {
     const before = runtime.gpu.liveBuffers;
-    const another = await Generator.create(runtime, slot, type);
+    const another = await Generator.create(runtime, slot, type, ahead);
     await another.generate(promptOf(5), { sampling: GREEDY, seed: 0 });
     another.destroy();
     expect(runtime.gpu.liveBuffers).toBe(before);

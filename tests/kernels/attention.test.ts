@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  attention,
-  attentionBackward,
-  attentionDecode,
-  type AttentionShape,
-} from '../../src/kernels/attention';
+import { attention, attentionBackward, type AttentionShape } from '../../src/kernels/attention';
 import { required } from '../../src/shared/assert';
 import * as twin from '../reference/attention';
 import { expectClose } from '../reference/check';
@@ -32,9 +27,6 @@ const SHAPES = [
   { heads: 4, kvHeads: 2, headDim: 16, capacity: CAPACITY },
   { heads: 3, kvHeads: 1, headDim: 8, capacity: CAPACITY },
 ];
-// More columns than the 64 threads of a head.
-const WIDE = { heads: 2, kvHeads: 2, headDim: 68, capacity: CAPACITY };
-
 const random = new HashRandom(7);
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, row) => row);
 
@@ -126,26 +118,6 @@ describe.each(FORMS)('attention of $heads heads on $kvHeads of $headDim, $name',
       expect(Math.max(...zeros.map(Math.abs))).toBeLessThan(1e-5);
     }
     expectClose(dv.subarray(0, headDim), expected.dv.subarray(0, headDim), TOLERANCE, 'dv');
-  });
-});
-
-// A step of the loop takes 64 rows of the cache.
-describe.each([...SHAPES, WIDE])('decoding with $heads heads on $kvHeads of $headDim', (shape) => {
-  it.each([0, 32, 63, 64, 256])('attends from the token at row %i', async (row) => {
-    const tokens = continuation(row, 1);
-    const { input, q, keys, values } = inputs(tokens, shape);
-    const { out } = await bench.run({
-      storage: {
-        q: new Float32Array(q),
-        keys,
-        values,
-        tokens: tokens.words,
-        out: untouchedRows(1, shape.heads * shape.headDim),
-      },
-      size: { tokens: 1 },
-      dispatches: (b) => [attentionDecode(shape, b)],
-    });
-    expectRows(out, twin.attention(input).out, 'out', TOLERANCE);
   });
 });
 

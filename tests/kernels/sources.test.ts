@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { nodeGpu } from '../../src/cli/node-gpu';
 import { Gpu } from '../../src/gpu/device';
 import { KernelBench, ROW_COUNTS } from '../support/kernel';
+import { checkLinearRow, ROW_CASES } from '../support/decode';
 import { checkLinear, checkLoraDown } from '../support/linear';
 
 // Mesa's software rasterizer reads it once, when its first device opens, and its subgroups are then four wide. Every
@@ -45,4 +46,8 @@ describe.each([
     await checkLinear(bench, gpu.tile, CASE, rows);
     await checkLoraDown(bench, gpu.tile, CASE, rows);
   });
+
+  it.each(ROW_CASES)('shares the loads of one row: $name', (options) =>
+    checkLinearRow(bench, gpu.tile, options),
+  );
 });

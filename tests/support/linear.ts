@@ -1,7 +1,7 @@
 import type { Int4Matrix } from '../../src/formats/tensors';
 import type { Tile } from '../../src/gpu/device';
 import type { BufferSlice } from '../../src/gpu/program';
-import { linear, linearBackward, linearRow } from '../../src/kernels/linear';
+import { linear, linearBackward } from '../../src/kernels/linear';
 import { type LoraBuffers, loraDown } from '../../src/kernels/lora';
 import { dequantize } from '../reference/int4';
 import * as twin from '../reference/linear';
@@ -83,7 +83,7 @@ export function randomLora(random: HashRandom, parts: readonly number[], rank: n
   return { lora, arena, split, slices, buffers, uniform: Float32Array.of(lora.scale) };
 }
 
-/** `linear`, `linearRow` for the first row, and `linearBackward`, beside their twins. */
+/** `linear` and `linearBackward` beside their twins. */
 export async function checkLinear(
   bench: KernelBench,
   tile: Tile,
@@ -112,7 +112,6 @@ export async function checkLinear(
       arena: adapter && lora ? adapter.arena(lora.a, lora.b) : none,
       residual: residual ? paddedRows(residual, out) : none,
       y: untouchedRows(rows, out),
-      row: untouchedRows(1, out),
       dy: paddedRows(dy, out),
       dxb: lora ? paddedRows(twin.loraUpBackward(dy, lora), lora.rank * parts.length) : none,
       dx: untouchedRows(rows, columns),
@@ -130,7 +129,6 @@ export async function checkLinear(
       };
       return [
         linear({ ...forward, y: b.y, batch: b.batch }),
-        linearRow({ ...forward, y: b.row }),
         linearBackward({
           ...common,
           lora: buffers ? { buffers, dxb: b.dxb } : null,
@@ -144,7 +142,6 @@ export async function checkLinear(
   const product = twin.linear(x, w, columns, lora);
   const y = residual ? sum(product, residual) : product;
   expectRows(result.y, y, 'y');
-  expectRows(result.row, y.subarray(0, out), 'row');
   expectRows(result.dx, twin.linearBackward(x, w, columns, lora, dy).dx, 'dx');
 }
 

@@ -1,0 +1,112 @@
+// A product of one row with what stands around it: y[OUT] = f(W·x̂ + s·B·A·x̂). x̂ is x, with NORM rms_norm(x) (Zhang &
+// Sennrich 2019): the norm's factor is the same for all columns and is multiplied in at the end. A·x̂ comes as shares
+// (lora_shares.wgsl). f adds y to it (ADD), or with SWIGLU (Shazeer 2020) is silu of the first OUT rows of W times the
+// last. Then the shares of the LoRA that reads y (NEXT). A thread computes 4 columns.
+@group(0) @binding(0) var<storage, read> weight: array<u32>;
+@group(0) @binding(1) var<storage, read> scale: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> lora_b: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+// Of x with NORM, of y with NEXT_NORM; no product has both.
+@group(0) @binding(5) var<storage, read> norm: array<f32>;
+@group(0) @binding(6) var<storage, read> next_a: array<vec4<f32>>;
+// Read from SHARES on, [SHARE_COUNT, INNER (+ 1)].
+@group(0) @binding(7) var<storage, read_write> shares: array<f32>;
+@group(0) @binding(8) var<uniform> lora: Lora;
+
+const WORDS = IN / 8u;
+const GROUPS = IN / 32u;
+const INNER = PARTS * RANK;
+const WIDTH = INNER + u32(NORM);
+
+var<workgroup> inner: array<f32, WIDTH + 1u>;
+
+fn x_at(index: u32) -> f32 {
+  if (NORM) {
+    return x[index] * norm[index];
+  }
+  return x[index];
+}
+
+fn next_norm(index: u32) -> f32 {
+  if (NEXT_NORM) {
+    return norm[index];
+  }
+  return 1.0;
+}
+
+fn lora_part(column: u32) -> vec4<f32> {
+  var sum = vec4<f32>();
+  if (LORA) {
+    let first = lora_inner(0u, column);
+    for (var rank = 0u; rank < RANK; rank++) {
+      sum += inner[first + rank] * lora_up(column, rank);
+    }
+  }
+  return sum;
+}
+
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_id) local: vec3<u32>,
+  lane: Lane,
+) {
+  let thread = local.x;
+  for (var i = thread; i < WIDTH; i += THREADS) {
+    var sum = 0.0;
+    for (var share = 0u; share < SHARE_COUNT; share++) {
+      sum += shares[SHARES + share * WIDTH + i];
+    }
+    inner[i] = sum;
+  }
+  workgroupBarrier();
+  // No early return: every lane takes part in loads that are shared.
+  let column = (workgroup.x * THREADS + thread) * 4u;
+  let inside = column < OUT;
+  let w = min(column, OUT - 4u) * WORDS;
+  let s = min(column, OUT - 4u) * GROUPS;
+  var result = vec4<f32>();
+  var up = vec4<f32>();
+  for (var group = 0u; group < opaque(GROUPS); group++) {
+    let first_scales = int4_scales(s + group, GROUPS);
+    var second_scales = vec4<f32>();
+    if (SWIGLU) {
+      second_scales = int4_scales(s + OUT * GROUPS + group, GROUPS);
+    }
+    for (var word = group * 4u; word < group * 4u + 4u; word++) {
+      let values = load_eight_x(word * 8u, lane.index);
+      let first = int4_block(w + word, WORDS, first_scales);
+      result += values.low * first.low + values.high * first.high;
+      if (SWIGLU) {
+        let second = int4_block(w + OUT * WORDS + word, WORDS, second_scales);
+        up += values.low * second.low + values.high * second.high;
+      }
+    }
+  }
+  result += lora_part(column);
+  var factor = 1.0;
+  if (NORM) {
+    factor = inverseSqrt(inner[INNER] / f32(IN) + eps);
+  }
+  result *= factor;
+  if (SWIGLU) {
+    up = (up + lora_part(OUT + column)) * factor;
+    result = result / (1.0 + exp(-result)) * up;
+  }
+  if (inside) {
+    if (ADD) {
+      result += y[column / 4u];
+    }
+    y[column / 4u] = result;
+  }
+  if (NEXT) {
+    result = select(vec4<f32>(), result, inside);
+    squares[thread] = dot(result, result);
+    for (var i = 0u; i < 4u; i++) {
+      block[thread * 4u + i] = result[i] * next_norm(column + i);
+    }
+    workgroupBarrier();
+    write_shares(workgroup.x, thread, lane.index);
+  }
+}

@@ -1,0 +1,41 @@
+// A product's LoRA begins where the product's input is made: a workgroup that has written BLOCK values of the input
+// computes their share of A·x, and the product adds up the shares. With NEXT_NORM the input is normed on its way to the
+// product: the shares are of x·norm, and behind each workgroup's stands that of x·x. The including kernel fills `block`
+// (zeros where the input ends within it) and `squares`, and declares next_a: [NEXT_INNER, NEXT_IN] and shares: from
+// NEXT_SHARES on [workgroups, NEXT_INNER (+ 1)].
+const NEXT_WIDTH = NEXT_INNER + u32(NEXT_NORM);
+var<workgroup> block: array<f32, BLOCK>;
+var<workgroup> squares: array<f32, THREADS>;
+
+// A size that compilers do not know: unrolled, the loops up to it took them many seconds.
+fn opaque(size: u32) -> u32 {
+  return select(0u, size, arrayLength(&shares) > 0u);
+}
+
+fn block_at(index: u32) -> f32 {
+  return block[index];
+}
+
+// Behind a barrier; overwrites the workgroup's shares.
+fn write_shares(workgroup: u32, thread: u32, lane: u32) {
+  let place = NEXT_SHARES + workgroup * NEXT_WIDTH;
+  for (var first = 0u; first < NEXT_INNER; first += THREADS) {
+    let i = first + thread;
+    let a = (min(i, NEXT_INNER - 1u) * NEXT_IN + workgroup * BLOCK) / 4u;
+    var share = 0.0;
+    for (var j = 0u; j < opaque(BLOCK); j += 8u) {
+      let values = load_eight_block(j, lane);
+      share += dot(next_a[a + j / 4u], values.low) + dot(next_a[a + j / 4u + 1u], values.high);
+    }
+    if (i < NEXT_INNER) {
+      shares[place + i] = share;
+    }
+  }
+  if (NEXT_NORM && thread == 0u) {
+    var sum = 0.0;
+    for (var i = 0u; i < THREADS; i++) {
+      sum += squares[i];
+    }
+    shares[place + NEXT_INNER] = sum;
+  }
+}

@@ -1,0 +1,197 @@
+import attentionShader from '../../shaders/decode/attention_row.wgsl?raw';
+import embedShader from '../../shaders/decode/embed_row.wgsl?raw';
+import linearShader from '../../shaders/decode/linear_row.wgsl?raw';
+import type { Tile } from '../gpu/device';
+import { type Dispatch, workgroups } from '../gpu/program';
+import { type AttentionShape, attentionConstants } from './attention';
+import type { Int4Buffers } from './int4';
+import { inner, type LoraBuffers, partConstants } from './lora';
+import type { NormWeights } from './rms-norm';
+import { tiledSource } from './sources';
+
+/** Threads of a workgroup that write four columns each. */
+const THREADS = 32;
+
+/** Columns that such a workgroup writes. */
+export const BLOCK = 4 * THREADS;
+
+/** A row that a product reads, and what of the product begins where the row is made: shaders/lib/lora_shares.wgsl */
+export interface RowInput {
+  /** [in] */
+  values: GPUBuffer;
+  in: number;
+  /** Applied on the way to the product. */
+  norm: NormWeights | null;
+  lora: LoraBuffers | null;
+  shares: Shares;
+}
+
+/** [in / block, inner products (+ 1)]: each workgroup's share. */
+interface Shares {
+  /** Of all rows alike: a product reads its input's shares from the buffer into which it writes those of its result. */
+  buffer: GPUBuffer;
+  /** Floats in front. */
+  offset: number;
+  /** Values of the row that a workgroup makes. */
+  block: number;
+}
+
+function innerOf(lora: LoraBuffers | null): number {
+  return lora ? inner(lora) : 0;
+}
+
+function nextConstants({ in: size, norm, lora, shares }: RowInput): Dispatch['constants'] {
+  return {
+    BLOCK: shares.block,
+    NEXT_IN: size,
+    NEXT_INNER: innerOf(lora),
+    NEXT_NORM: norm !== null,
+    NEXT_SHARES: shares.offset,
+  };
+}
+
+/** x = the token's embedding, for the first layer's product. */
+export function embedRow(args: {
+  tile: Tile;
+  embedding: Int4Buffers;
+  tokens: GPUBuffer;
+  x: RowInput;
+}): Dispatch {
+  const { tile, embedding, tokens, x } = args;
+  return {
+    kernel: tiledSource(
+      tile,
+      'embed_row',
+      embedShader,
+      { shared: [], computed: ['block'] },
+      'int4',
+      'lora_shares',
+      'token',
+    ),
+    constants: {
+      D: embedding.columns,
+      VOCAB: embedding.rows,
+      SCALE_F16: embedding.scaleF16,
+      THREADS,
+      ...nextConstants(x),
+    },
+    bindings: {
+      weight: embedding.weight,
+      scale: embedding.scale,
+      tokens,
+      x: x.values,
+      norm: x.norm?.weight ?? embedding.scale,
+      next_a: x.lora?.a ?? embedding.scale,
+      shares: x.shares.buffer,
+    },
+    grid: () => [workgroups(embedding.columns, BLOCK)],
+  };
+}
+
+/**
+ * y = the adapted product of x, added to what y holds (`add`), or with `swiglu` silu of its first half times its second.
+ * @param args.y a row for another product, or one that nothing of this kind reads; norms either what it reads or what it
+ *   writes.
+ */
+export function linearRow(args: {
+  tile: Tile;
+  matrix: Int4Buffers;
+  loraUniform: GPUBuffer;
+  x: RowInput;
+  y: RowInput | GPUBuffer;
+  add?: boolean;
+  swiglu?: boolean;
+}): Dispatch {
+  const { tile, matrix, x, y, swiglu = false } = args;
+  const next = 'values' in y ? y : null;
+  const out = swiglu ? matrix.rows / 2 : matrix.rows;
+  return {
+    kernel: tiledSource(
+      tile,
+      'linear_row',
+      linearShader,
+      { shared: [], computed: ['x', 'block'] },
+      'int4',
+      'lora',
+      'lora_shares',
+      'lora_up',
+    ),
+    constants: {
+      IN: matrix.columns,
+      OUT: out,
+      THREADS,
+      SCALE_F16: matrix.scaleF16,
+      NORM: x.norm !== null,
+      eps: x.norm?.eps ?? 0,
+      ADD: args.add ?? false,
+      SWIGLU: swiglu,
+      LORA: x.lora !== null,
+      ...partConstants(x.lora),
+      SHARES: x.shares.offset,
+      SHARE_COUNT: workgroups(x.in, x.shares.block),
+      NEXT: next !== null,
+      ...nextConstants(next ?? { ...x, norm: null, lora: null, shares: { ...x.shares, block: BLOCK } }),
+    },
+    // What is not used is bound to the scales, which are read too.
+    bindings: {
+      weight: matrix.weight,
+      scale: matrix.scale,
+      x: x.values,
+      lora_b: x.lora?.b ?? matrix.scale,
+      y: next ? next.values : (y as GPUBuffer),
+      norm: (x.norm ?? next?.norm)?.weight ?? matrix.scale,
+      next_a: next?.lora?.a ?? matrix.scale,
+      shares: x.shares.buffer,
+      lora: args.loraUniform,
+    },
+    grid: () => [workgroups(out, BLOCK)],
+  };
+}
+
+/** Appends the token's key and value to the cache and attends with its query. */
+export function attentionRow(args: {
+  tile: Tile;
+  shape: AttentionShape;
+  tokens: GPUBuffer;
+  /** (cos, sin) [positions, head_dim / 2] */
+  rotation: GPUBuffer;
+  /** [(heads + 2·kv_heads)·head_dim], as the product left it. */
+  qkv: GPUBuffer;
+  /** [kv_heads][capacity][head_dim], rotated */
+  keys: GPUBuffer;
+  values: GPUBuffer;
+  /** [heads·head_dim], the heads of a key a block */
+  out: RowInput;
+}): Dispatch {
+  const { tile, shape, tokens, rotation, qkv, keys, values, out } = args;
+  const group = shape.heads / shape.kvHeads;
+  return {
+    kernel: tiledSource(
+      tile,
+      'attention_row',
+      attentionShader,
+      { shared: [], computed: ['query', 'scores', 'block'], repeated: { $g: group } },
+      `activation_${shape.type ?? 'f32'}`,
+      'lora_shares',
+      'token',
+    ),
+    constants: {
+      ...attentionConstants(shape),
+      GROUP: group,
+      // A column each at the end.
+      THREADS: 8 * Math.max(8, Math.ceil(shape.headDim / 8)),
+      ...nextConstants(out),
+    },
+    bindings: {
+      qkv,
+      tokens,
+      rotation,
+      keys,
+      values,
+      out: out.values,
+      next_a: out.lora?.a ?? rotation,
+      shares: out.shares.buffer,
+    },
+    grid: () => [shape.kvHeads],
+  };
+}
