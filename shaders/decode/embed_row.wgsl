@@ -7,6 +7,7 @@
 @group(0) @binding(4) var<storage, read> norm: array<f32>;
 @group(0) @binding(5) var<storage, read> next_a: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> shares: array<f32>;
+@group(0) @binding(7) var<uniform> lora: Lora;
 
 @compute @workgroup_size(THREADS)
 fn main(

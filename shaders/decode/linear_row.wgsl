@@ -37,7 +37,7 @@ fn next_norm(index: u32) -> f32 {
 
 fn lora_part(column: u32) -> vec4<f32> {
   var sum = vec4<f32>();
-  if (LORA) {
+  if (LORA && lora.scale != 0.0) {
     let first = lora_inner(0u, column);
     for (var rank = 0u; rank < RANK; rank++) {
       sum += inner[first + rank] * lora_up(column, rank);

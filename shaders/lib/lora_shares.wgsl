@@ -1,8 +1,8 @@
 // A product's LoRA begins where the product's input is made: a workgroup that has written BLOCK values of the input
 // computes their share of A·x, and the product adds up the shares. With NEXT_NORM the input is normed on its way to the
 // product: the shares are of x·norm, and behind each workgroup's stands that of x·x. The including kernel fills `block`
-// (zeros where the input ends within it) and `squares`, and declares next_a: [NEXT_INNER, NEXT_IN] and shares: from
-// NEXT_SHARES on [workgroups, NEXT_INNER (+ 1)].
+// (zeros where the input ends within it) and `squares`, and declares `lora`, next_a: [NEXT_INNER, NEXT_IN] and shares:
+// from NEXT_SHARES on [workgroups, NEXT_INNER (+ 1)].
 const NEXT_WIDTH = NEXT_INNER + u32(NEXT_NORM);
 var<workgroup> block: array<f32, BLOCK>;
 var<workgroup> squares: array<f32, THREADS>;
@@ -19,7 +19,9 @@ fn block_at(index: u32) -> f32 {
 // Behind a barrier; overwrites the workgroup's shares.
 fn write_shares(workgroup: u32, thread: u32, lane: u32) {
   let place = NEXT_SHARES + workgroup * NEXT_WIDTH;
-  for (var first = 0u; first < NEXT_INNER; first += THREADS) {
+  // Without an adapter only the squares count.
+  let inner_count = select(NEXT_INNER, 0u, lora.scale == 0.0);
+  for (var first = 0u; first < inner_count; first += THREADS) {
     let i = first + thread;
     let a = (min(i, NEXT_INNER - 1u) * NEXT_IN + workgroup * BLOCK) / 4u;
     var share = 0.0;

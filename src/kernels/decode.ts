@@ -54,10 +54,11 @@ function nextConstants({ in: size, norm, lora, shares }: RowInput): Dispatch['co
 export function embedRow(args: {
   tile: Tile;
   embedding: Int4Buffers;
+  loraUniform: GPUBuffer;
   tokens: GPUBuffer;
   x: RowInput;
 }): Dispatch {
-  const { tile, embedding, tokens, x } = args;
+  const { tile, embedding, loraUniform, tokens, x } = args;
   return {
     kernel: tiledSource(
       tile,
@@ -65,6 +66,7 @@ export function embedRow(args: {
       embedShader,
       { shared: [], computed: ['block'] },
       'int4',
+      'lora',
       'lora_shares',
       'token',
     ),
@@ -83,6 +85,7 @@ export function embedRow(args: {
       norm: x.norm?.weight ?? embedding.scale,
       next_a: x.lora?.a ?? embedding.scale,
       shares: x.shares.buffer,
+      lora: loraUniform,
     },
     grid: () => [workgroups(embedding.columns, BLOCK)],
   };
@@ -152,6 +155,7 @@ export function linearRow(args: {
 export function attentionRow(args: {
   tile: Tile;
   shape: AttentionShape;
+  loraUniform: GPUBuffer;
   tokens: GPUBuffer;
   /** (cos, sin) [positions, head_dim / 2] */
   rotation: GPUBuffer;
@@ -163,7 +167,7 @@ export function attentionRow(args: {
   /** [heads·head_dim], the heads of a key a block */
   out: RowInput;
 }): Dispatch {
-  const { tile, shape, tokens, rotation, qkv, keys, values, out } = args;
+  const { tile, shape, loraUniform, tokens, rotation, qkv, keys, values, out } = args;
   const group = shape.heads / shape.kvHeads;
   return {
     kernel: tiledSource(
@@ -172,6 +176,7 @@ export function attentionRow(args: {
       attentionShader,
       { shared: [], computed: ['query', 'scores', 'block'], repeated: { $g: group } },
       `activation_${shape.type ?? 'f32'}`,
+      'lora',
       'lora_shares',
       'token',
     ),
@@ -191,6 +196,7 @@ export function attentionRow(args: {
       out: out.values,
       next_a: out.lora?.a ?? rotation,
       shares: out.shares.buffer,
+      lora: loraUniform,
     },
     grid: () => [shape.kvHeads],
   };

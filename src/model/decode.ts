@@ -36,7 +36,7 @@ export function decodeToken(context: DecodeContext): Dispatch[] {
   const { config, rotation } = weights;
   const { hidden_size: hidden, num_attention_heads: heads, num_key_value_heads: kvHeads } = config;
   const shape = { type, heads, kvHeads, headDim: config.head_dim, capacity };
-  const loraUniform = adapter.uniform;
+  const common = { tile, loraUniform: adapter.uniform };
   const row = (label: string, size: number): GPUBuffer => memory.storage(`${label} of a token`, size * 4);
   const qkv = row('qkv', (heads + 2 * kvHeads) * config.head_dim);
   const stream = row('stream', hidden);
@@ -79,18 +79,17 @@ export function decodeToken(context: DecodeContext): Dispatch[] {
     const attended = input('o_proj', layer, null);
     const middle = input('gate_up_proj', layer, postAttentionNorm);
     const h = input('down_proj', layer, null);
-    const common = { tile, loraUniform };
     return [
       linearRow({ ...common, matrix: linears.qkv_proj, x: entry(layer), y: qkv }),
-      attentionRow({ tile, shape, tokens, rotation, qkv, ...cache, out: attended }),
+      attentionRow({ ...common, shape, tokens, rotation, qkv, ...cache, out: attended }),
       linearRow({ ...common, matrix: linears.o_proj, x: attended, y: middle, add: true }),
       linearRow({ ...common, matrix: linears.gate_up_proj, x: middle, y: h, swiglu: true }),
       linearRow({ ...common, matrix: linears.down_proj, x: h, y: entry(layer + 1), add: true }),
     ];
   });
   return [
-    embedRow({ tile, embedding: weights.embedding, tokens, x: entry(0) }),
+    embedRow({ ...common, embedding: weights.embedding, tokens, x: entry(0) }),
     ...layers,
-    linearRow({ tile, loraUniform, matrix: weights.head, x: entry(weights.layers.length), y: logits }),
+    linearRow({ ...common, matrix: weights.head, x: entry(weights.layers.length), y: logits }),
   ];
 }

@@ -68,10 +68,12 @@ describe.each(FORMS)('one row, $name', ({ tile }) => {
         arena: next.arena(),
         norm: next.norm,
       },
+      uniforms: { loraUniform: Float32Array.of(next.reader.lora?.scale ?? NaN) },
       size: { tokens: 1 },
       dispatches: (b) => [
         embedRow({
           tile,
+          loraUniform: b.loraUniform,
           embedding: int4Buffers(embedding, b.weight, b.scale),
           tokens: b.tokens,
           x: next.input(b, sharesOffsets(NONE).second),
@@ -152,6 +154,7 @@ describe.each(SHAPES)('attention of one row, $heads heads on $kvHeads of $headDi
         arena: next.arena(),
         norm: next.norm,
       },
+      uniforms: { loraUniform: Float32Array.of(next.reader.lora?.scale ?? NaN) },
       size: { tokens: 1 },
       dispatches: (b) => [
         attentionRow({
