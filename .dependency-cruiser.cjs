@@ -46,7 +46,7 @@ module.exports = {
       name: 'only-declared-packages',
       severity: 'error',
       from: {},
-      to: { dependencyTypes: ['npm-no-pkg', 'unknown'], pathNot: '^svelte/|^virtual:|^vite$' },
+      to: { dependencyTypes: ['npm-no-pkg', 'unknown'], pathNot: '^virtual:' },
     },
     {
       name: 'only-kernels-name-shaders',
@@ -67,6 +67,10 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
-    enhancedResolveOptions: { extensions: ['.ts', '.svelte', '.svelte.ts', '.js', '.mjs'] },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.svelte', '.svelte.ts', '.js', '.mjs'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'default', 'types'],
+    },
   },
 };

@@ -11,7 +11,7 @@ import { openEngine } from '../engine';
 import { modelHyperparameters } from '../hyperparameters';
 import { log, printJson } from '../io';
 import { GREEDY } from './greedy';
-import { randomIds, randomSequences, randomThumbs } from './speed';
+import { randomIds, randomSequences, randomThumbs } from './speed/timings';
 
 const ROUNDS = 3;
 

@@ -1,15 +1,15 @@
-import { Generator } from '../../generation/generator';
-import { AdapterSlot } from '../../model/lora';
-import type { Sequence } from '../../model/packed-batch';
-import { createRandom } from '../../shared/random';
-import { addReferences } from '../../training/train';
-import { Trainer } from '../../training/trainer';
-import { DEFAULT_LORA, type Hyperparameters, type TrainingExample } from '../../training/types';
-import { parseOptions } from '../args';
-import { type CliEngine, openEngine } from '../engine';
-import { modelHyperparameters } from '../hyperparameters';
-import { printJson } from '../io';
-import { GREEDY } from './greedy';
+import { Generator } from '../../../generation/generator';
+import { AdapterSlot } from '../../../model/lora';
+import type { Sequence } from '../../../model/packed-batch';
+import { createRandom } from '../../../shared/random';
+import { addReferences } from '../../../training/train';
+import { Trainer } from '../../../training/trainer';
+import { DEFAULT_LORA, type Hyperparameters, type TrainingExample } from '../../../training/types';
+import { parseOptions } from '../../args';
+import { type CliEngine, openEngine } from '../../engine';
+import { modelHyperparameters } from '../../hyperparameters';
+import { printJson } from '../../io';
+import { GREEDY } from '../greedy';
 
 /** `bench decode|prefill|train-step`: medians over rounds after one that warms up. */
 export async function bench(args: readonly string[]): Promise<void> {

@@ -1,0 +1,96 @@
+import type { ModelFolder } from '../../../formats/model-folder';
+import type { Gpu } from '../../../gpu/device';
+import { Generator } from '../../../generation/generator';
+import { AdapterSlot } from '../../../model/lora';
+import { ModelRuntime } from '../../../model/runtime';
+import { createRandom } from '../../../shared/random';
+import { DEFAULT_LORA } from '../../../training/types';
+import { GREEDY } from '../greedy';
+import { OnnxDecoder } from '../peers/onnxruntime';
+import { ONNX_FORMS } from './products';
+import { compete, type Contestant } from './rounds';
+import { randomIds } from './timings';
+
+const PROMPT_TOKENS = 32;
+
+export interface DecodeRow {
+  model: string;
+  parameters: number;
+  /** Milliseconds a token by contestant, after a prompt of 32. */
+  ms: Record<string, number>;
+  /** Dispatches that a token of ours takes, sampling included. */
+  dispatches: number;
+  layers: number;
+}
+
+/** Times decoding with the same weights, here and in ONNX Runtime; nobody has an adapter. */
+export async function measureDecoding(
+  gpu: Gpu,
+  folder: ModelFolder,
+  { rounds, tokens }: { rounds: number; tokens: number },
+): Promise<DecodeRow> {
+  // No token ends a reply: all decode as many.
+  const config = { ...folder.config, stop_token_ids: [] };
+  const runtime = new ModelRuntime(gpu, { ...folder, config }, DEFAULT_LORA.rank);
+  const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
+  slot.load(null);
+  const prompt = randomIds(createRandom(3), PROMPT_TOKENS, config.vocab_size);
+  const contestants: Contestant[] = [];
+  const types = gpu.device.features.has('shader-f16') ? (['f32', 'f16'] as const) : (['f32'] as const);
+  const generators = await Promise.all(types.map((type) => Generator.create(runtime, slot, type)));
+  generators.forEach((generator, i) => {
+    const name = types[i] === 'f16' ? 'ours, keys and values in f16' : 'ours';
+    contestants.push({ name, run: () => perToken(generator, prompt, tokens) });
+  });
+  const decoders: OnnxDecoder[] = [];
+  for (const { name, provider, accuracy } of ONNX_FORMS) {
+    const decoder = await OnnxDecoder.create(config, folder.tensors, provider, accuracy);
+    decoders.push(decoder);
+    contestants.push({ name, run: () => onnxPerToken(decoder, prompt, tokens) });
+  }
+  try {
+    return {
+      model: folder.name,
+      parameters: folder.parameters,
+      ms: Object.fromEntries(await compete(contestants, rounds)),
+      dispatches: generators[0]?.dispatchesPerToken ?? NaN,
+      layers: config.num_hidden_layers,
+    };
+  } finally {
+    for (const generator of generators) generator.destroy();
+    for (const decoder of decoders) await decoder.destroy();
+    slot.destroy();
+    runtime.destroy();
+  }
+}
+
+/** Milliseconds from the first token of a reply to its last, by the number of tokens between. */
+export async function perToken(
+  generator: Generator,
+  prompt: readonly number[],
+  tokens: number,
+): Promise<number> {
+  const times: number[] = [];
+  await generator.generate(prompt, {
+    sampling: { ...GREEDY, max_tokens: tokens },
+    seed: 0,
+    onToken: () => times.push(performance.now()),
+  });
+  return ((times.at(-1) ?? NaN) - (times[0] ?? NaN)) / (times.length - 1);
+}
+
+async function onnxPerToken(
+  decoder: OnnxDecoder,
+  prompt: readonly number[],
+  tokens: number,
+): Promise<number> {
+  decoder.reset();
+  let logits = await decoder.next(prompt);
+  const started = performance.now();
+  for (let n = 1; n < tokens; n++) logits = await decoder.next([likeliest(logits)]);
+  return (performance.now() - started) / (tokens - 1);
+}
+
+function likeliest(logits: Float32Array): number {
+  return logits.reduce((best, value, id) => (value > (logits[best] ?? -Infinity) ? id : best), 0);
+}

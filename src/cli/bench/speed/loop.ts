@@ -1,0 +1,204 @@
+import { DeviceTurns } from '../../../engine/device-turns';
+import { emptyAdapter } from '../../../formats/adapter';
+import type { ModelFolder } from '../../../formats/model-folder';
+import { Generator } from '../../../generation/generator';
+import { Allocation } from '../../../gpu/allocation';
+import type { Gpu } from '../../../gpu/device';
+import { AdapterSlot } from '../../../model/lora';
+import { ModelRuntime } from '../../../model/runtime';
+import { createRandom } from '../../../shared/random';
+import { addReferences } from '../../../training/train';
+import { Trainer } from '../../../training/trainer';
+import { DEFAULT_LORA, type Hyperparameters, type TrainingExample } from '../../../training/types';
+import { GREEDY } from '../greedy';
+import { perToken } from './decoding';
+import { compete } from './rounds';
+import { randomIds, randomSequences, randomThumbs } from './timings';
+
+const COPY_BYTES = 64 * 2 ** 20;
+const TOKENS = 32;
+/** Longest submit of training, as in the page. */
+const SUBMIT_MS = 50;
+
+/** What the goals ask of chat and training, apart from peers. Times in milliseconds. */
+export interface LoopFigures {
+  /** Bytes read and written a second by copies of 64 MiB. */
+  copyBytesPerSecond: number;
+  /** A token with an adapter beside one without, by rank. */
+  adapter: Record<number, number>;
+  token: number;
+  swap: number;
+  step: number;
+  forward: number;
+  /** A step of lone replies beside one of as many replies in pairs. */
+  unsharedPerShared: number;
+  reply: number;
+  replyWhileTraining: number;
+}
+
+export async function measureLoop(
+  gpu: Gpu,
+  folder: ModelFolder,
+  hyperparameters: Hyperparameters,
+  rounds: number,
+): Promise<LoopFigures> {
+  const adapter: Record<number, number> = {};
+  for (const rank of [4, 8]) adapter[rank] = await adapterRatio(gpu, folder, rank, rounds);
+  const runtime = new ModelRuntime(gpu, folder, DEFAULT_LORA.rank);
+  const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
+  slot.load(null);
+  const generator = await Generator.create(runtime, slot);
+  const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
+  try {
+    const chat = await measureChat(runtime, { generator, slot, hyperparameters, rounds });
+    return {
+      copyBytesPerSecond: await copyBandwidth(gpu, rounds),
+      adapter,
+      ...chat,
+      ...(await measureSteps(runtime, trainer, hyperparameters, rounds)),
+    };
+  } finally {
+    trainer.destroy();
+    generator.destroy();
+    slot.destroy();
+    runtime.destroy();
+  }
+}
+
+async function copyBandwidth(gpu: Gpu, rounds: number): Promise<number> {
+  const memory = new Allocation(gpu);
+  const [source, target] = [memory.storage('source', COPY_BYTES), memory.storage('target', COPY_BYTES)];
+  const run = async (): Promise<void> => {
+    const encoder = gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(source, 0, target, 0, COPY_BYTES);
+    gpu.device.queue.submit([encoder.finish()]);
+    await gpu.device.queue.onSubmittedWorkDone();
+  };
+  const ms = (await compete([{ name: 'copy', run }], rounds)).get('copy') ?? NaN;
+  memory.destroy();
+  return (2 * COPY_BYTES * 1000) / ms;
+}
+
+/** Time a token with an adapter of that rank, beside that without. */
+async function adapterRatio(gpu: Gpu, folder: ModelFolder, rank: number, rounds: number): Promise<number> {
+  const runtime = new ModelRuntime(gpu, folder, rank);
+  const prompt = randomIds(createRandom(4), TOKENS, folder.config.vocab_size);
+  const slots = [false, true].map((adapted) => {
+    const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
+    slot.load(
+      adapted ? emptyAdapter(folder.config, folder.sha256, { rank, lora_alpha: 2 * rank, seed: 1 }) : null,
+    );
+    return slot;
+  });
+  const generators = await Promise.all(slots.map((slot) => Generator.create(runtime, slot)));
+  const times = await compete(
+    generators.map((generator, i) => ({ name: String(i), run: () => perToken(generator, prompt, TOKENS) })),
+    rounds,
+  );
+  for (const generator of generators) generator.destroy();
+  for (const slot of slots) slot.destroy();
+  runtime.destroy();
+  return (times.get('1') ?? NaN) / (times.get('0') ?? NaN);
+}
+
+async function measureChat(
+  runtime: ModelRuntime,
+  bench: {
+    generator: Generator;
+    slot: AdapterSlot;
+    hyperparameters: Hyperparameters;
+    rounds: number;
+  },
+): Promise<Pick<LoopFigures, 'token' | 'swap' | 'reply' | 'replyWhileTraining'>> {
+  const { generator, slot, hyperparameters, rounds } = bench;
+  const turns = new DeviceTurns();
+  const never = new AbortController().signal;
+  const { vocab_size } = runtime.config;
+  const trainer = await Trainer.create(runtime, {
+    rows: 512,
+    ...DEFAULT_LORA,
+    submitMs: SUBMIT_MS,
+    turn: () => turns.background(never),
+  });
+  const examples = await addReferences(trainer, randomThumbs(randomSequences(vocab_size, 40)));
+  const random = createRandom(5);
+  const reply = async (): Promise<number> => {
+    const prompt = randomIds(random, TOKENS, vocab_size);
+    const started = performance.now();
+    const { tokenIds } = await turns.foreground(() =>
+      generator.generate(prompt, { sampling: { ...GREEDY, max_tokens: TOKENS }, seed: 0 }),
+    );
+    return (performance.now() - started) / tokenIds.length;
+  };
+  const whileTraining = async (): Promise<number> => {
+    const step = trainer.step(examples, hyperparameters);
+    // Somewhere in the middle of its submits.
+    await new Promise((resolve) => setTimeout(resolve, 60 + 10 * random.int(8)));
+    const ms = await reply();
+    await step;
+    return ms;
+  };
+  const prompt = randomIds(random, TOKENS, vocab_size);
+  const other = emptyAdapter(runtime.config, runtime.sha256, { ...DEFAULT_LORA, seed: 2 });
+  const swap = async (): Promise<void> => {
+    slot.load(other);
+    await runtime.gpu.device.queue.onSubmittedWorkDone();
+  };
+  const times = await compete(
+    [
+      { name: 'reply', run: reply },
+      { name: 'replyWhileTraining', run: whileTraining },
+      { name: 'token', run: () => perToken(generator, prompt, TOKENS) },
+      { name: 'swap', run: swap },
+    ],
+    rounds,
+  );
+  trainer.destroy();
+  const of = (name: string): number => times.get(name) ?? NaN;
+  return {
+    token: of('token'),
+    swap: of('swap'),
+    reply: of('reply'),
+    replyWhileTraining: of('replyWhileTraining'),
+  };
+}
+
+async function measureSteps(
+  runtime: ModelRuntime,
+  trainer: Trainer,
+  hyperparameters: Hyperparameters,
+  rounds: number,
+): Promise<Pick<LoopFigures, 'step' | 'forward' | 'unsharedPerShared'>> {
+  const { vocab_size } = runtime.config;
+  const sequences = randomSequences(vocab_size, 40);
+  const thumbs = await addReferences(trainer, randomThumbs(sequences));
+  const random = createRandom(6);
+  const ids = (count: number): number[] => randomIds(random, count, vocab_size);
+  // Four prompts of 80 with two replies of 20 each; then each reply with a prompt of its own.
+  const pairs = Array.from({ length: 4 }, (_, i): TrainingExample => ({
+    kind: 'pair',
+    id: String(i),
+    prompt: ids(80),
+    chosen: ids(20),
+    rejected: ids(20),
+  }));
+  const lone = Array.from({ length: 8 }, (_, i): TrainingExample => ({
+    kind: 'thumb',
+    id: String(i),
+    up: i % 2 === 0,
+    prompt: ids(80),
+    reply: ids(20),
+  }));
+  const [shared, unshared] = [await addReferences(trainer, pairs), await addReferences(trainer, lone)];
+  const times = await compete(
+    [
+      { name: 'step', run: () => trainer.step(thumbs, hyperparameters).then(() => undefined) },
+      { name: 'forward', run: () => trainer.score(sequences, 'base').then(() => undefined) },
+      { name: 'shared', run: () => trainer.step(shared, hyperparameters).then(() => undefined) },
+      { name: 'unshared', run: () => trainer.step(unshared, hyperparameters).then(() => undefined) },
+    ],
+    rounds,
+  );
+  const of = (name: string): number => times.get(name) ?? NaN;
+  return { step: of('step'), forward: of('forward'), unsharedPerShared: of('unshared') / of('shared') };
+}
