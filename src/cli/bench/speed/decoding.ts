@@ -1,3 +1,4 @@
+import { emptyAdapter } from '../../../formats/adapter';
 import type { ModelFolder } from '../../../formats/model-folder';
 import type { Gpu } from '../../../gpu/device';
 import { Generator } from '../../../generation/generator';
@@ -21,9 +22,20 @@ export interface DecodeRow {
   /** Dispatches that a token of ours takes, sampling included. */
   dispatches: number;
   layers: number;
+  /** A token with an adapter beside one without. */
+  adapters: AdapterRatio[];
 }
 
-/** Times decoding with the same weights, here and in ONNX Runtime; nobody has an adapter. */
+export interface AdapterRatio {
+  rank: number;
+  ratio: number;
+  /** Bytes of the adapter beside those of the weights that a token reads. */
+  bytes: number;
+}
+
+const RANKS = [4, 8];
+
+/** Times decoding with the same weights, here and in ONNX Runtime, where nobody has an adapter; then ours with one. */
 export async function measureDecoding(
   gpu: Gpu,
   folder: ModelFolder,
@@ -31,6 +43,9 @@ export async function measureDecoding(
 ): Promise<DecodeRow> {
   // No token ends a reply: all decode as many.
   const config = { ...folder.config, stop_token_ids: [] };
+  const adapters: AdapterRatio[] = [];
+  for (const rank of RANKS)
+    adapters.push(await adapterRatio(gpu, { ...folder, config }, rank, { rounds, tokens }));
   const runtime = new ModelRuntime(gpu, { ...folder, config }, DEFAULT_LORA.rank);
   const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
   slot.load(null);
@@ -55,6 +70,7 @@ export async function measureDecoding(
       ms: Object.fromEntries(await compete(contestants, rounds)),
       dispatches: generators[0]?.dispatchesPerToken ?? NaN,
       layers: config.num_hidden_layers,
+      adapters,
     };
   } finally {
     for (const generator of generators) generator.destroy();
@@ -93,4 +109,48 @@ async function onnxPerToken(
 
 function likeliest(logits: Float32Array): number {
   return logits.reduce((best, value, id) => (value > (logits[best] ?? -Infinity) ? id : best), 0);
+}
+
+async function adapterRatio(
+  gpu: Gpu,
+  folder: ModelFolder,
+  rank: number,
+  { rounds, tokens }: { rounds: number; tokens: number },
+): Promise<AdapterRatio> {
+  const { config, sha256, tensors } = folder;
+  const runtime = new ModelRuntime(gpu, folder, rank);
+  const prompt = randomIds(createRandom(4), PROMPT_TOKENS, config.vocab_size);
+  const adapter = emptyAdapter(config, sha256, { rank, lora_alpha: 2 * rank, seed: 1 });
+  const slots = [null, adapter].map((loaded) => {
+    const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
+    slot.load(loaded);
+    return slot;
+  });
+  const generators = await Promise.all(slots.map((slot) => Generator.create(runtime, slot)));
+  const times = await compete(
+    generators.map((generator, i) => ({
+      name: i === 0 ? 'without' : 'with',
+      run: () => perToken(generator, prompt, tokens),
+    })),
+    rounds,
+  );
+  const { size } = runtime.layout;
+  for (const generator of generators) generator.destroy();
+  for (const slot of slots) slot.destroy();
+  runtime.destroy();
+  return {
+    rank,
+    ratio: (times.get('with') ?? NaN) / (times.get('without') ?? NaN),
+    bytes: (size * 4) / bytesOf(tensors),
+  };
+}
+
+/** Bytes of the weights, the head's among them. */
+function bytesOf(tensors: ModelFolder['tensors']): number {
+  return [...tensors.values()].reduce(
+    (sum, tensor) =>
+      sum +
+      (tensor.kind === 'int4' ? tensor.weight.byteLength + tensor.scale.byteLength : tensor.data.byteLength),
+    0,
+  );
 }

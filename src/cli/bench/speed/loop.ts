@@ -24,8 +24,6 @@ const SUBMIT_MS = 50;
 export interface LoopFigures {
   /** Bytes read and written a second by copies of 64 MiB. */
   copyBytesPerSecond: number;
-  /** A token with an adapter beside one without, by rank. */
-  adapter: Record<number, number>;
   token: number;
   swap: number;
   step: number;
@@ -42,8 +40,6 @@ export async function measureLoop(
   hyperparameters: Hyperparameters,
   rounds: number,
 ): Promise<LoopFigures> {
-  const adapter: Record<number, number> = {};
-  for (const rank of [4, 8]) adapter[rank] = await adapterRatio(gpu, folder, rank, rounds);
   const runtime = new ModelRuntime(gpu, folder, DEFAULT_LORA.rank);
   const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
   slot.load(null);
@@ -53,7 +49,6 @@ export async function measureLoop(
     const chat = await measureChat(runtime, { generator, slot, hyperparameters, rounds });
     return {
       copyBytesPerSecond: await copyBandwidth(gpu, rounds),
-      adapter,
       ...chat,
       ...(await measureSteps(runtime, trainer, hyperparameters, rounds)),
     };
@@ -77,28 +72,6 @@ async function copyBandwidth(gpu: Gpu, rounds: number): Promise<number> {
   const ms = (await compete([{ name: 'copy', run }], rounds)).get('copy') ?? NaN;
   memory.destroy();
   return (2 * COPY_BYTES * 1000) / ms;
-}
-
-/** Time a token with an adapter of that rank, beside that without. */
-async function adapterRatio(gpu: Gpu, folder: ModelFolder, rank: number, rounds: number): Promise<number> {
-  const runtime = new ModelRuntime(gpu, folder, rank);
-  const prompt = randomIds(createRandom(4), TOKENS, folder.config.vocab_size);
-  const slots = [false, true].map((adapted) => {
-    const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
-    slot.load(
-      adapted ? emptyAdapter(folder.config, folder.sha256, { rank, lora_alpha: 2 * rank, seed: 1 }) : null,
-    );
-    return slot;
-  });
-  const generators = await Promise.all(slots.map((slot) => Generator.create(runtime, slot)));
-  const times = await compete(
-    generators.map((generator, i) => ({ name: String(i), run: () => perToken(generator, prompt, TOKENS) })),
-    rounds,
-  );
-  for (const generator of generators) generator.destroy();
-  for (const slot of slots) slot.destroy();
-  runtime.destroy();
-  return (times.get('1') ?? NaN) / (times.get('0') ?? NaN);
 }
 
 async function measureChat(
