@@ -11,6 +11,7 @@ import { DeviceTurns } from './device-turns';
 import { exportAdapter, exportReceipt, importAdapter, receiptFile } from './exchange';
 import { Judgements } from './judgements';
 import { adapterOf, describe, type ModelHost, openModel } from './model-host';
+import { measureSpeed } from './speed';
 import { type UpdateEnd, Updates } from './updates';
 
 export interface EngineDependencies {
@@ -133,6 +134,8 @@ export class Engine {
         this.settings = await this.storage.saveSettings({ ...this.settings, ...command.settings });
         await this.useScale();
         return this.announce();
+      case 'measure-speed':
+        return measureSpeed(this.open().host, this.turns);
       case 'select-branch':
         return this.changeConversation(command.conversationId, { headId: command.headId });
       case 'rename-conversation':

@@ -44,6 +44,8 @@ export type Command =
   /** Roll back or forward; 0 is the base. */
   | { type: 'use-adapter'; version: number }
   | { type: 'settings'; settings: Partial<Settings> }
+  /** Times a reply that is not shown, and each kernel in it. */
+  | { type: 'measure-speed' }
   /** Forgets chats, signals, adapters and settings. */
   | { type: 'delete-everything' };
 
@@ -60,6 +62,19 @@ export interface Answers {
   'repeat-receipt': Repetition;
   'export-adapter': ExportedFile[];
   'import-adapter': { version: number };
+  'measure-speed': SpeedReport;
+}
+
+/** How fast the device writes. */
+export interface SpeedReport {
+  msPerToken: number;
+  dispatchesPerToken: number;
+  /** Bytes of the weights, all of which a token reads. */
+  weightBytes: number;
+  /** Bytes a second that the device reads and writes when it only copies. */
+  copyBytesPerSecond: number;
+  /** By token, the dearest kernel first; null where the device measures no time. */
+  kernels: { kernel: string; dispatches: number; ms: number }[] | null;
 }
 
 /** What an update came to when it was repeated. */

@@ -1,7 +1,8 @@
 import { emptyAdapter } from '../../../formats/adapter';
 import type { ModelFolder } from '../../../formats/model-folder';
 import type { Gpu } from '../../../gpu/device';
-import { Generator } from '../../../generation/generator';
+import { type GenerateOptions, Generator } from '../../../generation/generator';
+import { perToken } from '../../../generation/timing';
 import { AdapterSlot } from '../../../model/lora';
 import { ModelRuntime } from '../../../model/runtime';
 import { createRandom } from '../../../shared/random';
@@ -55,7 +56,7 @@ export async function measureDecoding(
   const generators = await Promise.all(types.map((type) => Generator.create(runtime, slot, type)));
   generators.forEach((generator, i) => {
     const name = types[i] === 'f16' ? 'ours, keys and values in f16' : 'ours';
-    contestants.push({ name, run: () => perToken(generator, prompt, tokens) });
+    contestants.push({ name, run: () => perToken(generator, prompt, greedy(tokens)) });
   });
   const decoders: OnnxDecoder[] = [];
   for (const { name, provider, accuracy } of ONNX_FORMS) {
@@ -80,19 +81,9 @@ export async function measureDecoding(
   }
 }
 
-/** Milliseconds from the first token of a reply to its last, by the number of tokens between. */
-export async function perToken(
-  generator: Generator,
-  prompt: readonly number[],
-  tokens: number,
-): Promise<number> {
-  const times: number[] = [];
-  await generator.generate(prompt, {
-    sampling: { ...GREEDY, max_tokens: tokens },
-    seed: 0,
-    onToken: () => times.push(performance.now()),
-  });
-  return ((times.at(-1) ?? NaN) - (times[0] ?? NaN)) / (times.length - 1);
+/** Greedy replies of so many tokens. */
+export function greedy(tokens: number): Omit<GenerateOptions, 'onToken'> {
+  return { sampling: { ...GREEDY, max_tokens: tokens }, seed: 0 };
 }
 
 async function onnxPerToken(
@@ -130,7 +121,7 @@ async function adapterRatio(
   const times = await compete(
     generators.map((generator, i) => ({
       name: i === 0 ? 'without' : 'with',
-      run: () => perToken(generator, prompt, tokens),
+      run: () => perToken(generator, prompt, greedy(tokens)),
     })),
     rounds,
   );

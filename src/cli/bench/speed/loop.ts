@@ -2,7 +2,8 @@ import { DeviceTurns } from '../../../engine/device-turns';
 import { emptyAdapter } from '../../../formats/adapter';
 import type { ModelFolder } from '../../../formats/model-folder';
 import { Generator } from '../../../generation/generator';
-import { Allocation } from '../../../gpu/allocation';
+import { perToken } from '../../../generation/timing';
+import { copyBandwidth } from '../../../gpu/bandwidth';
 import type { Gpu } from '../../../gpu/device';
 import { AdapterSlot } from '../../../model/lora';
 import { ModelRuntime } from '../../../model/runtime';
@@ -10,12 +11,10 @@ import { createRandom } from '../../../shared/random';
 import { addReferences } from '../../../training/train';
 import { Trainer } from '../../../training/trainer';
 import { DEFAULT_LORA, type Hyperparameters, type TrainingExample } from '../../../training/types';
-import { GREEDY } from '../greedy';
-import { perToken } from './decoding';
+import { greedy } from './decoding';
 import { compete } from './rounds';
 import { randomIds, randomSequences, randomThumbs } from './timings';
 
-const COPY_BYTES = 64 * 2 ** 20;
 const TOKENS = 32;
 /** Longest submit of training, as in the page. */
 const SUBMIT_MS = 50;
@@ -48,7 +47,7 @@ export async function measureLoop(
   try {
     const chat = await measureChat(runtime, { generator, slot, hyperparameters, rounds });
     return {
-      copyBytesPerSecond: await copyBandwidth(gpu, rounds),
+      copyBytesPerSecond: await copyBandwidth(gpu),
       ...chat,
       ...(await measureSteps(runtime, trainer, hyperparameters, rounds)),
     };
@@ -58,20 +57,6 @@ export async function measureLoop(
     slot.destroy();
     runtime.destroy();
   }
-}
-
-async function copyBandwidth(gpu: Gpu, rounds: number): Promise<number> {
-  const memory = new Allocation(gpu);
-  const [source, target] = [memory.storage('source', COPY_BYTES), memory.storage('target', COPY_BYTES)];
-  const run = async (): Promise<void> => {
-    const encoder = gpu.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(source, 0, target, 0, COPY_BYTES);
-    gpu.device.queue.submit([encoder.finish()]);
-    await gpu.device.queue.onSubmittedWorkDone();
-  };
-  const ms = (await compete([{ name: 'copy', run }], rounds)).get('copy') ?? NaN;
-  memory.destroy();
-  return (2 * COPY_BYTES * 1000) / ms;
 }
 
 async function measureChat(
@@ -98,9 +83,7 @@ async function measureChat(
   const reply = async (): Promise<number> => {
     const prompt = randomIds(random, TOKENS, vocab_size);
     const started = performance.now();
-    const { tokenIds } = await turns.foreground(() =>
-      generator.generate(prompt, { sampling: { ...GREEDY, max_tokens: TOKENS }, seed: 0 }),
-    );
+    const { tokenIds } = await turns.foreground(() => generator.generate(prompt, greedy(TOKENS)));
     return (performance.now() - started) / tokenIds.length;
   };
   const whileTraining = async (): Promise<number> => {
@@ -121,7 +104,7 @@ async function measureChat(
     [
       { name: 'reply', run: reply },
       { name: 'replyWhileTraining', run: whileTraining },
-      { name: 'token', run: () => perToken(generator, prompt, TOKENS) },
+      { name: 'token', run: () => perToken(generator, prompt, greedy(TOKENS)) },
       { name: 'swap', run: swap },
     ],
     rounds,
