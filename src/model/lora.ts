@@ -65,6 +65,11 @@ export class LoraLayout {
       for (let j = 0; j < adapter.rank; j++) {
         arena.set(tensor.a.subarray(j * width, (j + 1) * width), aStart + j * width);
       }
+      if (adapter.rank === this.rank) {
+        // Nothing to pad: row by row this takes longer than decoding a token.
+        arena.set(tensor.b, bStart);
+        return;
+      }
       for (let o = 0; o < out; o++) {
         arena.set(tensor.b.subarray(o * adapter.rank, (o + 1) * adapter.rank), bStart + o * this.rank);
       }
