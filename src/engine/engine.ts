@@ -168,7 +168,7 @@ export class Engine {
     if (this.running) return this.snapshot();
     this.settings = await this.storage.loadSettings();
     this.post({ type: 'phase', phase: 'loading', detail: 'Loading the model.' });
-    const host = await openModel(this.dependencies.webgpu, this.dependencies.source, (progress) =>
+    const host = await openModel(this.dependencies.webgpu, this.dependencies, (progress) =>
       this.post({ type: 'loading', progress }),
     );
     void host.gpu.lost.then((error) => {

@@ -13,6 +13,7 @@ import type { AdapterRecord } from '../shared/records';
 import { sha256 } from '../shared/sha256';
 import { ChatTokenizer } from '../text/tokenizer';
 import { DEFAULT_LORA, type Hyperparameters } from '../training/types';
+import { useFastestForms } from './forms';
 
 /** The model in use: loaded, compiled, with the adapter that chat uses. */
 export interface ModelHost {
@@ -33,7 +34,7 @@ export interface ModelHost {
  */
 export async function openModel(
   webgpu: GPU | undefined,
-  source: FileSource,
+  { source, storage }: { source: FileSource; storage: Parameters<typeof useFastestForms>[1] },
   onProgress: (progress: LoadingProgress) => void,
 ): Promise<ModelHost> {
   let loaded = { loadedBytes: 0, totalBytes: 0 };
@@ -60,6 +61,8 @@ export async function openModel(
   const slot = new AdapterSlot(gpu, runtime.layout, 'chat');
   slot.load(null);
   stage('compile');
+  // Software devices are known: `bench forms`.
+  if (!gpu.info.software) await useFastestForms(runtime, storage);
   const generator = await Generator.create(runtime, slot);
   const { tensors: _, ...rest } = folder;
   return { gpu, folder: rest, runtime, tokenizer, generator, slot, texts, hyperparameters };

@@ -53,7 +53,7 @@ export async function buildDecoder(
 ): Promise<DecoderPrograms> {
   const { gpu, config, weights } = runtime;
   // Few rows a thread compile fastest: SwiftShader takes five seconds less until the first reply.
-  const tile: Tile = { ...gpu.tile, rows: 4 };
+  const tile: Tile = { ...gpu.forms.batch, rows: 4 };
   const capacity = config.context_window_size;
   const memory = new Allocation(gpu);
   const stream = (): GPUBuffer => memory.storage('stream', paddedRows(PREFILL_ROWS) * config.hidden_size * 4);
@@ -95,7 +95,7 @@ export async function buildDecoder(
     ),
   ];
   const decode = decodeToken({
-    tile,
+    tile: gpu.forms.row,
     weights,
     adapter,
     memory,

@@ -20,6 +20,12 @@ export interface Tile {
   attention: 8 | 32;
 }
 
+/** What products run as: those of many rows, and those of the one row of decoding. */
+export interface Forms {
+  batch: Tile;
+  row: Tile;
+}
+
 /** Begins passes and measures how long they take. */
 export interface PassTimer {
   beginPass(encoder: GPUCommandEncoder, kernel: string): GPUComputePassEncoder;
@@ -40,7 +46,8 @@ const RAISED_LIMITS = [
 export class Gpu {
   readonly device: GPUDevice;
   readonly info: GpuInfo;
-  readonly tile: Tile;
+  /** A guess by the adapter's name; software devices were measured, others measure themselves (model/tuning.ts). */
+  forms: Forms;
   /** Resolves, with the reason, when the device is gone. */
   readonly lost: Promise<ThumbprintError>;
   /** While set, every dispatch is timed. */
@@ -50,7 +57,7 @@ export class Gpu {
   private constructor(device: GPUDevice, info: GpuInfo, tile: Tile) {
     this.device = device;
     this.info = info;
-    this.tile = tile;
+    this.forms = { batch: tile, row: tile };
     this.lost = device.lost.then(
       (lost) =>
         new ThumbprintError(

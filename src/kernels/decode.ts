@@ -2,7 +2,7 @@ import attentionShader from '../../shaders/decode/attention_row.wgsl?raw';
 import embedShader from '../../shaders/decode/embed_row.wgsl?raw';
 import linearShader from '../../shaders/decode/linear_row.wgsl?raw';
 import type { Tile } from '../gpu/device';
-import { type Dispatch, workgroups } from '../gpu/program';
+import { type Dispatch, type KernelSource, workgroups } from '../gpu/program';
 import { type AttentionShape, attentionConstants } from './attention';
 import type { Int4Buffers } from './int4';
 import { inner, type LoraBuffers, partConstants } from './lora';
@@ -91,6 +91,12 @@ export function embedRow(args: {
   };
 }
 
+/** The text of `linearRow`. */
+export function linearRowSource(tile: Tile): KernelSource {
+  const written = { shared: [], computed: ['x', 'block'] };
+  return tiledSource(tile, 'linear_row', linearShader, written, 'int4', 'lora', 'lora_shares', 'lora_up');
+}
+
 /**
  * y = the adapted product of x, added to what y holds (`add`), or with `swiglu` silu of its first half times its second.
  * @param args.y a row for another product, or one that nothing of this kind reads; norms either what it reads or what it
@@ -109,16 +115,7 @@ export function linearRow(args: {
   const next = 'values' in y ? y : null;
   const out = swiglu ? matrix.rows / 2 : matrix.rows;
   return {
-    kernel: tiledSource(
-      tile,
-      'linear_row',
-      linearShader,
-      { shared: [], computed: ['x', 'block'] },
-      'int4',
-      'lora',
-      'lora_shares',
-      'lora_up',
-    ),
+    kernel: linearRowSource(tile),
     constants: {
       IN: matrix.columns,
       OUT: out,

@@ -1,7 +1,7 @@
 import backwardShader from '../../shaders/backward/linear_backward.wgsl?raw';
 import shader from '../../shaders/forward/linear.wgsl?raw';
 import type { Tile } from '../gpu/device';
-import { type Dispatch, workgroups } from '../gpu/program';
+import { type Dispatch, type KernelSource, workgroups } from '../gpu/program';
 import type { Int4Buffers } from './int4';
 import { type LoraBuffers, partConstants } from './lora';
 import { type ActivationType, tiledSource } from './sources';
@@ -25,21 +25,21 @@ interface LinearArgs {
   batch: GPUBuffer;
 }
 
+/** The text of `linear`, and of `linearBackward`. */
+export function linearSource(tile: Tile, type: ActivationType = 'f32'): KernelSource {
+  const pieces = ['batch', `activation_${type}`, 'int4', 'lora', 'lora_up'] as const;
+  return tiledSource(tile, 'linear', shader, { shared: ['x'] }, ...pieces);
+}
+
+export function linearBackwardSource(tile: Tile): KernelSource {
+  return tiledSource(tile, 'linear_backward', backwardShader, { shared: ['dy'] }, 'batch', 'int4', 'lora');
+}
+
 /** y[T, out] = x·Wᵀ + LoRA (+ residual) for T rows. */
 export function linear(args: LinearArgs): Dispatch {
   const { tile, matrix, lora, x, type = 'f32' } = args;
   return {
-    kernel: tiledSource(
-      tile,
-      'linear',
-      shader,
-      { shared: ['x'] },
-      'batch',
-      `activation_${type}`,
-      'int4',
-      'lora',
-      'lora_up',
-    ),
+    kernel: linearSource(tile, type),
     constants: {
       IN: matrix.columns,
       OUT: matrix.rows,
@@ -81,15 +81,7 @@ interface BackwardArgs {
 export function linearBackward(args: BackwardArgs): Dispatch {
   const { matrix, lora, dy } = args;
   return {
-    kernel: tiledSource(
-      args.tile,
-      'linear_backward',
-      backwardShader,
-      { shared: ['dy'] },
-      'batch',
-      'int4',
-      'lora',
-    ),
+    kernel: linearBackwardSource(args.tile),
     constants: {
       IN: matrix.columns,
       OUT: matrix.rows,

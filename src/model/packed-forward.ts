@@ -83,7 +83,7 @@ export class PackedForward {
       memory.storage(label, height * columns * 4);
     const shape = { config, rank: adapter.layout.rank, rows, type: 'f32' } as const;
     this.context = {
-      tile: gpu.tile,
+      tile: gpu.forms.batch,
       weights,
       adapter,
       activations: createActivations(memory, shape),

@@ -239,3 +239,10 @@ export const DEFAULT_SETTINGS: Settings = {
   autoTrain: true,
   adapterScale: 1,
 };
+
+/** What was measured of the device. */
+export interface DeviceRecord {
+  /** Device and kernels that it holds for. */
+  key: string;
+  forms: unknown;
+}

@@ -4,6 +4,7 @@ import type {
   AdapterRecord,
   AdapterSummary,
   Conversation,
+  DeviceRecord,
   Message,
   Receipt,
   Settings,
@@ -326,6 +327,16 @@ export class Storage {
     const valid = sanitizeSettings(settings);
     await this.#write('save the settings', (db) => db.put('settings', valid, 'settings'));
     return valid;
+  }
+
+  /** What was measured of the device last; whoever asks checks it. */
+  async loadDevice(): Promise<DeviceRecord | undefined> {
+    return (await this.#read('read the device', (db) => db.get('settings', 'device'))) as
+      DeviceRecord | undefined;
+  }
+
+  async saveDevice(device: DeviceRecord): Promise<void> {
+    await this.#write('save the device', (db) => db.put('settings', device, 'device'));
   }
 
   // The whole

@@ -3,6 +3,7 @@ import type { DBSchema, IDBPDatabase, IDBPTransaction, StoreNames } from 'idb';
 import type {
   AdapterRecord,
   Conversation,
+  DeviceRecord,
   Message,
   Receipt,
   Settings,
@@ -26,6 +27,7 @@ export interface SettingsEntries {
   active: number;
   /** Highest version ever given out: it outlives roll-backs and deletions, so that no number names two adapters. */
   lastVersion: number;
+  device: DeviceRecord;
 }
 
 export interface ThumbprintSchema extends DBSchema {

@@ -334,6 +334,20 @@ test('updates signals, refuses a second one of the same id, repairs settings', a
   expect(result.loaded).toEqual(result.saved);
 });
 
+test('keeps what was measured of the device, and forgets it with everything', async ({ page }) => {
+  const [before, after, gone] = await page.evaluate(async () => {
+    const storage = await storageUnderTest.openStorage();
+    const none = await storage.loadDevice();
+    await storage.saveDevice({ key: 'a device', forms: { batch: 1 } });
+    const kept = await (await storageUnderTest.openStorage()).loadDevice();
+    await storage.deleteEverything();
+    return [none, kept, await storage.loadDevice()];
+  });
+  expect(before).toBeUndefined();
+  expect(after).toEqual({ key: 'a device', forms: { batch: 1 } });
+  expect(gone).toBeUndefined();
+});
+
 test('deletes everything', async ({ page }) => {
   const left = await page.evaluate(
     async ({ record, kept, one, text }) => {

@@ -44,7 +44,7 @@ function inputs(tokens: Tokens, shape: AttentionShape) {
 }
 
 const FORMS = SHAPES.flatMap((shape) =>
-  tileForms(bench.gpu.tile).map(({ name, tile }) => ({ ...shape, name, tile, shape })),
+  tileForms(bench.gpu.forms.batch).map(({ name, tile }) => ({ ...shape, name, tile, shape })),
 );
 
 describe.each(FORMS)('attention of $heads heads on $kvHeads of $headDim, $name', ({ shape, tile }) => {

@@ -33,8 +33,8 @@ import { cacheOf, continuation } from '../support/packed';
 const bench = await KernelBench.open();
 const NONE = new Float64Array(0);
 // Of a form's sizes only the lanes count here.
-const FORMS = tileForms(bench.gpu.tile).filter(
-  ({ tile }, i) => i === 0 || tile.lanes !== bench.gpu.tile.lanes,
+const FORMS = tileForms(bench.gpu.forms.batch).filter(
+  ({ tile }, i) => i === 0 || tile.lanes !== bench.gpu.forms.batch.lanes,
 );
 
 describe.each(FORMS)('one row, $name', ({ tile }) => {

@@ -4,7 +4,7 @@ import { KernelBench, ROW_COUNTS, tileForms } from '../support/kernel';
 import { checkLinear, LINEAR_CASES } from '../support/linear';
 
 const bench = await KernelBench.open();
-const { tile } = bench.gpu;
+const { batch: tile } = bench.gpu.forms;
 
 describe.each(LINEAR_CASES)('int4 products, $name', (options) => {
   it.each(ROW_COUNTS)('have the product and the input gradient of %i rows', (rows) =>

@@ -30,11 +30,13 @@ const CASES = [
 
 describe.each(CASES)('inner products, $parts of rank $rank', (options) => {
   it.each(ROW_COUNTS)('multiplies %i rows by A', (rows) =>
-    checkLoraDown(bench, bench.gpu.tile, options, rows),
+    checkLoraDown(bench, bench.gpu.forms.batch, options, rows),
   );
 });
 
-const FORMS = CASES.flatMap((options) => tileForms(bench.gpu.tile).map((form) => ({ ...options, ...form })));
+const FORMS = CASES.flatMap((options) =>
+  tileForms(bench.gpu.forms.batch).map((form) => ({ ...options, ...form })),
+);
 
 describe.each(FORMS)('gradients of $parts of rank $rank, $name', ({ tile, in: columns, parts, rank }) => {
   const random = new HashRandom(columns);

@@ -39,15 +39,15 @@ describe.each([
 
   // Hardware may have wider subgroups, which run the form for four as well.
   it.runIf(lanes === 1 || gpu.info.description.startsWith('llvmpipe'))('is known as one', () => {
-    expect(gpu.tile.lanes).toBe(lanes);
+    expect(gpu.forms.batch.lanes).toBe(lanes);
   });
 
   it.each(ROW_COUNTS)('shares the loads of %i rows', async (rows) => {
-    await checkLinear(bench, gpu.tile, CASE, rows);
-    await checkLoraDown(bench, gpu.tile, CASE, rows);
+    await checkLinear(bench, gpu.forms.batch, CASE, rows);
+    await checkLoraDown(bench, gpu.forms.batch, CASE, rows);
   });
 
   it.each(ROW_CASES)('shares the loads of one row: $name', (options) =>
-    checkLinearRow(bench, gpu.tile, options),
+    checkLinearRow(bench, gpu.forms.batch, options),
   );
 });

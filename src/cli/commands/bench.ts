@@ -11,12 +11,13 @@ const BENCHES: Record<string, () => Promise<{ bench: (args: readonly string[]) =
   decode: () => import('../bench/speed/timings'),
   prefill: () => import('../bench/speed/timings'),
   'train-step': () => import('../bench/speed/timings'),
+  forms: () => import('../bench/speed/forms'),
   profile: () => import('../bench/profile'),
 };
 
 export const command: Command = {
   summary:
-    'Measures. personalize: what K signals of a simulated user do; gate: which updates it keeps; search: which hyperparameters serve them best; switch: how it follows one who changes their mind; quality: what the model can do; speed: all that is timed, beside peers; profile: time of each kernel; the others: milliseconds and dispatches.',
+    'Measures. personalize: what K signals of a simulated user do; gate: which updates it keeps; search: which hyperparameters serve them best; switch: how it follows one who changes their mind; quality: what the model can do; speed: all that is timed, beside peers; forms: time of each form of the products; profile: time of each kernel; the others: milliseconds and dispatches.',
   usage: `${Object.keys(BENCHES).join('|')} [--model FOLDER] …`,
   async run(args) {
     const [name] = args;

@@ -170,12 +170,12 @@ class OwnProducts {
   async forward(): Promise<(x: Float32Array) => Promise<unknown>> {
     const { x, y, xa } = this.buffers;
     const { loraUniform, batch, gpu, size } = this;
-    const { tile } = gpu;
+    const { batch: tile } = gpu.forms;
     const shares = { buffer: xa, offset: 0, block: BLOCK };
     const product = (matrix: Int4Buffers, from: GPUBuffer, to: GPUBuffer): Dispatch =>
       size.tokens === 1
         ? linearRow({
-            tile,
+            tile: gpu.forms.row,
             matrix,
             loraUniform,
             x: { values: from, in: matrix.columns, norm: null, lora: null, shares },
@@ -192,7 +192,15 @@ class OwnProducts {
     const { dy, dx } = this.buffers;
     const { loraUniform, batch } = this;
     const gradient = (matrix: Int4Buffers, from: GPUBuffer, to: GPUBuffer): Dispatch =>
-      linearBackward({ tile: this.gpu.tile, matrix, lora: null, loraUniform, dy: from, dx: to, batch });
+      linearBackward({
+        tile: this.gpu.forms.batch,
+        matrix,
+        lora: null,
+        loraUniform,
+        dy: from,
+        dx: to,
+        batch,
+      });
     const pair = [gradient(this.up, dy, dx), gradient(this.down, dx, dy)];
     const program = await this.build(Array.from({ length: PAIRS }, () => pair).flat());
     return (data) => this.run(program, [[dy, data]], [[dy, data.length]]);
@@ -202,7 +210,7 @@ class OwnProducts {
   async loraStep(): Promise<(x: Float32Array, dy: Float32Array) => Promise<unknown>> {
     const { x, y, dy, dx, xa, dxb, gradA, gradB } = this.buffers;
     const { up: matrix, loraUniform, batch, gpu, size } = this;
-    const { tile } = gpu;
+    const { batch: tile } = gpu.forms;
     const whole = (buffer: GPUBuffer) => ({ buffer, offset: 0, size: buffer.size });
     const lora: LoraBuffers = {
       rank: RANK,
