@@ -10,6 +10,7 @@ import { type CliEngine, openEngine } from '../../engine';
 import { modelHyperparameters } from '../../hyperparameters';
 import { printJson } from '../../io';
 import { GREEDY } from '../greedy';
+import { median } from './rounds';
 
 /** `bench decode|prefill|train-step`: medians over rounds after one that warms up. */
 export async function bench(args: readonly string[]): Promise<void> {
@@ -123,8 +124,4 @@ export function randomThumbs(sequences: readonly Sequence[]): TrainingExample[] 
 
 export function randomIds(random: ReturnType<typeof createRandom>, length: number, vocab: number): number[] {
   return Array.from({ length }, () => 3 + random.int(vocab - 3));
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }
