@@ -4,7 +4,7 @@
 @group(0) @binding(1) var<storage, read> scale: array<u32>;
 @group(0) @binding(2) var<storage, read> tokens: array<Token>;
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> norm: array<f32>;
+@group(0) @binding(4) var<storage, read> norm: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> next_a: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> shares: array<f32>;
 @group(0) @binding(7) var<uniform> lora: Lora;
@@ -24,10 +24,5 @@ fn main(
     value = select(int4_high(packed), int4_low(packed), index % 8u == 0u) * int4_scale(index / 32u);
     x[column / 4u] = value;
   }
-  squares[thread] = dot(value, value);
-  for (var i = 0u; i < 4u; i++) {
-    block[thread * 4u + i] = value[i] * norm[column + i];
-  }
-  workgroupBarrier();
-  write_shares(workgroup.x, thread, lane.index);
+  share_quad(workgroup.x, thread, lane.index, value, norm[column / 4u]);
 }

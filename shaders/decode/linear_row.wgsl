@@ -28,11 +28,11 @@ fn x_at(index: u32) -> f32 {
   return x[index];
 }
 
-fn next_norm(index: u32) -> f32 {
+fn next_norm(column: u32) -> vec4<f32> {
   if (NEXT_NORM) {
-    return norm[index];
+    return vec4<f32>(norm[column], norm[column + 1u], norm[column + 2u], norm[column + 3u]);
   }
-  return 1.0;
+  return vec4<f32>(1.0);
 }
 
 fn lora_part(column: u32) -> vec4<f32> {
@@ -101,12 +101,6 @@ fn main(
     y[column / 4u] = result;
   }
   if (NEXT) {
-    result = select(vec4<f32>(), result, inside);
-    squares[thread] = dot(result, result);
-    for (var i = 0u; i < 4u; i++) {
-      block[thread * 4u + i] = result[i] * next_norm(column + i);
-    }
-    workgroupBarrier();
-    write_shares(workgroup.x, thread, lane.index);
+    share_quad(workgroup.x, thread, lane.index, select(vec4<f32>(), result, inside), next_norm(column));
   }
 }

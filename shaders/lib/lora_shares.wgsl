@@ -1,8 +1,8 @@
 // A product's LoRA begins where the product's input is made: a workgroup that has written BLOCK values of the input
 // computes their share of A·x, and the product adds up the shares. With NEXT_NORM the input is normed on its way to the
 // product: the shares are of x·norm, and behind each workgroup's stands that of x·x. The including kernel fills `block`
-// (zeros where the input ends within it) and `squares`, and declares `lora`, next_a: [NEXT_INNER, NEXT_IN] and shares:
-// from NEXT_SHARES on [workgroups, NEXT_INNER (+ 1)].
+// (zeros where the input ends within it) and `squares`, or calls share_quad; it declares `lora`, next_a:
+// [NEXT_INNER, NEXT_IN] and shares: from NEXT_SHARES on [workgroups, NEXT_INNER (+ 1)].
 const NEXT_WIDTH = NEXT_INNER + u32(NEXT_NORM);
 var<workgroup> block: array<f32, BLOCK>;
 var<workgroup> squares: array<f32, THREADS>;
@@ -40,4 +40,15 @@ fn write_shares(workgroup: u32, thread: u32, lane: u32) {
     }
     shares[place + NEXT_INNER] = sum;
   }
+}
+
+// A thread's four values of the input and what they are normed with; the block is that of all threads. Uniform.
+fn share_quad(workgroup: u32, thread: u32, lane: u32, values: vec4<f32>, norms: vec4<f32>) {
+  squares[thread] = dot(values, values);
+  let normed = values * norms;
+  for (var i = 0u; i < 4u; i++) {
+    block[thread * 4u + i] = normed[i];
+  }
+  workgroupBarrier();
+  write_shares(workgroup, thread, lane);
 }

@@ -1,6 +1,6 @@
 import { perToken } from '../generation/timing';
 import { copyBandwidth } from '../gpu/bandwidth';
-import { Profiler } from '../gpu/profiler';
+import { profiled } from '../gpu/profiler';
 import type { SpeedReport } from '../protocol/protocol';
 import type { DeviceTurns } from './device-turns';
 import type { ModelHost } from './model-host';
@@ -35,23 +35,15 @@ export async function measureSpeed(
       copyBytesPerSecond: await copyBandwidth(gpu),
     };
     if (!gpu.device.features.has('timestamp-query')) return { ...report, kernels: null };
-    const profiler = new Profiler(gpu);
-    gpu.timer = profiler;
-    try {
-      const { tokenIds } = await generate();
-      await profiler.collect();
-      const count = tokenIds.length;
-      return {
-        ...report,
-        kernels: profiler.report.map(({ kernel, dispatches, ms }) => ({
-          kernel,
-          dispatches: dispatches / count,
-          ms: ms / count,
-        })),
-      };
-    } finally {
-      gpu.timer = null;
-      profiler.destroy();
-    }
+    let tokens = 0;
+    const times = await profiled(gpu, async () => {
+      tokens = (await generate()).tokenIds.length;
+    });
+    const kernels = times.map(({ kernel, dispatches, ms }) => ({
+      kernel,
+      dispatches: dispatches / tokens,
+      ms: ms / tokens,
+    }));
+    return { ...report, kernels };
   });
 }

@@ -26,7 +26,7 @@ import { adapterOf, type ModelHost } from './model-host';
 import { commitVersion } from './versions';
 
 /** Longest submit of training that chat may have to wait for. */
-const SUBMIT_MS = 50;
+export const SUBMIT_MS = 50;
 const MOST_DIFFERENCES = 10;
 
 export interface UpdatesContext {

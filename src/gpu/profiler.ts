@@ -10,6 +10,26 @@ export interface KernelTime {
   ms: number;
 }
 
+/** What each kernel takes of a run of `work`: the mean of some runs, the dearest kernel first. */
+export async function profiled(gpu: Gpu, work: () => Promise<unknown>, runs = 1): Promise<KernelTime[]> {
+  const profiler = new Profiler(gpu);
+  gpu.timer = profiler;
+  try {
+    for (let run = 0; run < runs; run++) {
+      await work();
+      await profiler.collect();
+    }
+    return profiler.report.map(({ kernel, dispatches, ms }) => ({
+      kernel,
+      dispatches: dispatches / runs,
+      ms: ms / runs,
+    }));
+  } finally {
+    gpu.timer = null;
+    profiler.destroy();
+  }
+}
+
 /**
  * Measures every dispatch by timestamps around a pass of its own. Passes cost time too, so a profile tells shares, and a
  * run without one the total.

@@ -36,21 +36,18 @@ interface Shares {
   block: number;
 }
 
-function innerOf(lora: LoraBuffers | null): number {
-  return lora ? inner(lora) : 0;
-}
-
-function nextConstants({ in: size, norm, lora, shares }: RowInput): Dispatch['constants'] {
+/** What is known of the product that reads a row; null is none. */
+function nextConstants(next: RowInput | null): Dispatch['constants'] {
   return {
-    BLOCK: shares.block,
-    NEXT_IN: size,
-    NEXT_INNER: innerOf(lora),
-    NEXT_NORM: norm !== null,
-    NEXT_SHARES: shares.offset,
+    BLOCK: next?.shares.block ?? BLOCK,
+    NEXT_IN: next?.in ?? 0,
+    NEXT_INNER: next?.lora ? inner(next.lora) : 0,
+    NEXT_NORM: Boolean(next?.norm),
+    NEXT_SHARES: next?.shares.offset ?? 0,
   };
 }
 
-/** x = the token's embedding, for the first layer's product. */
+/** x = the token's embedding, for the first layer's product, which norms it. */
 export function embedRow(args: {
   tile: Tile;
   embedding: Int4Buffers;
@@ -130,7 +127,7 @@ export function linearRow(args: {
       SHARES: x.shares.offset,
       SHARE_COUNT: workgroups(x.in, x.shares.block),
       NEXT: next !== null,
-      ...nextConstants(next ?? { ...x, norm: null, lora: null, shares: { ...x.shares, block: BLOCK } }),
+      ...nextConstants(next),
     },
     // What is not used is bound to the scales, which are read too.
     bindings: {

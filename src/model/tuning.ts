@@ -22,8 +22,8 @@ const LONG_ENOUGH = 8;
 const MOST_REPEATS = 64;
 
 /**
- * Times every form that this device can run on the model's largest matrix, random numbers on both sides: a product of 64
- * rows and its gradient, and a product of one row.
+ * Times every form that this device can run on a model's gate and up projection: a product of 64 rows and its gradient,
+ * and a product of one row. What is multiplied are zeros, which take as long as anything.
  */
 export async function measureForms(runtime: ModelRuntime): Promise<MeasuredForm[]> {
   const { gpu, pipelines, weights } = runtime;

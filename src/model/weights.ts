@@ -1,6 +1,7 @@
 import type { ModelFolder } from '../formats/model-folder';
 import type { LinearName, ModelConfig } from '../formats/model-config';
 import { linearShapes } from '../formats/model-config';
+import type { Int4Matrix } from '../formats/tensors';
 import { Allocation } from '../gpu/allocation';
 import type { Gpu } from '../gpu/device';
 import type { Int4Buffers } from '../kernels/int4';
@@ -33,13 +34,7 @@ export function uploadWeights(gpu: Gpu, folder: ModelFolder): ModelWeights {
   const matrix = (name: string): Int4Buffers => {
     const tensor = required(folder.tensors.get(name), name);
     if (tensor.kind !== 'int4') throw new ThumbprintError('internal', `${name} is not int4`);
-    return {
-      rows: tensor.rows,
-      columns: tensor.columns,
-      weight: memory.upload(`${name}.q_weight`, tensor.weight),
-      scale: memory.upload(`${name}.q_scale`, tensor.scale),
-      scaleF16: tensor.scale instanceof Uint16Array,
-    };
+    return uploadInt4(memory, name, tensor);
   };
   const norm = (name: string): NormWeights => {
     const tensor = required(folder.tensors.get(name), name);
@@ -68,6 +63,17 @@ export function uploadWeights(gpu: Gpu, folder: ModelFolder): ModelWeights {
     head: config.tie_word_embeddings ? embedding : matrix('lm_head'),
     rotation: memory.upload('rotation', rotationTable(config)),
     memory,
+  };
+}
+
+/** Uploads a matrix. @throws ThumbprintError `out-of-memory` when it is larger than a buffer of the device. */
+export function uploadInt4(memory: Allocation, name: string, matrix: Int4Matrix): Int4Buffers {
+  return {
+    rows: matrix.rows,
+    columns: matrix.columns,
+    weight: memory.upload(`${name}.q_weight`, matrix.weight),
+    scale: memory.upload(`${name}.q_scale`, matrix.scale),
+    scaleF16: matrix.scale instanceof Uint16Array,
   };
 }
 

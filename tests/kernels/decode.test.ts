@@ -99,7 +99,7 @@ describe.each(SHAPES)('attention of one row, $heads heads on $kvHeads of $headDi
   const { heads, kvHeads, headDim } = shape;
 
   // A step of the loop takes 64 rows of the cache.
-  it.each([0, 5, 63, 64, 65, 200])('attends from the token at row %i', async (row) => {
+  it.each([0, 5, 32, 63, 64, 65, 200, 256])('attends from the token at row %i', async (row) => {
     for (const { tile } of FORMS) await attends(row, tile);
   });
 

@@ -17,7 +17,7 @@ import {
 } from './kernel';
 import { randomLora } from './linear';
 
-export const EPS = 1e-5;
+const EPS = 1e-5;
 
 /** Floats between the shares of one row and those of another. */
 const GAP = 5;

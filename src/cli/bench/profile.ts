@@ -1,4 +1,4 @@
-import { Profiler } from '../../gpu/profiler';
+import { profiled } from '../../gpu/profiler';
 import { Generator } from '../../generation/generator';
 import { AdapterSlot } from '../../model/lora';
 import { createRandom } from '../../shared/random';
@@ -41,19 +41,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   };
   for (const [name, work] of Object.entries(works)) {
     await work();
-    const profiler = new Profiler(gpu);
-    gpu.timer = profiler;
-    for (let round = 0; round < ROUNDS; round++) {
-      await work();
-      await profiler.collect();
-    }
-    gpu.timer = null;
-    const times = profiler.report.map(({ kernel, dispatches, ms }) => ({
-      kernel,
-      dispatches: dispatches / ROUNDS,
-      ms: ms / ROUNDS,
-    }));
-    profiler.destroy();
+    const times = await profiled(gpu, work, ROUNDS);
     const total = times.reduce((sum, { ms }) => sum + ms, 0);
     printJson({ bench: 'profile', of: name, device: gpu.info.description, ms: total, kernels: times });
     for (const { kernel, dispatches, ms } of times) {

@@ -1,5 +1,6 @@
 import { type Page, test } from '@playwright/test';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { median } from '../../../src/cli/bench/speed/rounds';
 import { openApp } from '../../e2e/app';
 
 const ROUNDS = 5;
@@ -63,8 +64,4 @@ async function timed(work: () => Promise<void>): Promise<number> {
   const started = performance.now();
   await work();
   return (performance.now() - started) / 1000;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }

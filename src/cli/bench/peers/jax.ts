@@ -1,5 +1,5 @@
 import type * as Jax from '@jax-js/jax';
-import { nodeGpu } from '../../node-gpu';
+import { provideNavigator } from './navigator';
 
 type JaxArray = Jax.numpy.Array;
 
@@ -11,10 +11,7 @@ function jax(): Promise<typeof Jax> {
 }
 
 async function open(): Promise<typeof Jax> {
-  Object.defineProperty(globalThis, 'navigator', {
-    configurable: true,
-    value: { gpu: nodeGpu(), userAgent: 'node' },
-  });
+  provideNavigator();
   const library = await import('@jax-js/jax');
   await library.init('webgpu');
   library.defaultDevice('webgpu');

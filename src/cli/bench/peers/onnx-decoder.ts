@@ -1,5 +1,6 @@
 import { halfToFloat } from '../../../formats/half';
 import { linearShapes, type ModelConfig } from '../../../formats/model-config';
+import { dequantizeInt4 } from '../../../formats/quantize';
 import type { Int4Matrix, ModelTensor } from '../../../formats/tensors';
 import { rotationTable } from '../../../model/weights';
 import { required } from '../../../shared/assert';
@@ -40,10 +41,12 @@ export function matMulNBits(
   };
 }
 
-/** Names of the cache's inputs and outputs of a layer. */
-export function cacheNames(layer: number): { past: string[]; present: string[] } {
-  const of = (when: string): string[] => ['key', 'value'].map((what) => `${when}.${layer}.${what}`);
-  return { past: of('past'), present: of('present') };
+/** Names of the cache's inputs and outputs, layer by layer. */
+export function cacheNames({ num_hidden_layers }: ModelConfig): { past: string[]; present: string[] }[] {
+  return Array.from({ length: num_hidden_layers }, (_, layer) => {
+    const of = (when: string): string[] => ['key', 'value'].map((what) => `${when}.${layer}.${what}`);
+    return { past: of('past'), present: of('present') };
+  });
 }
 
 /**
@@ -58,11 +61,11 @@ export function onnxDecoder(
   const { hidden_size: hidden, num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim } = config;
   const nodes: OnnxNode[] = [];
   const constants: OnnxTensor[] = [];
-  const product = (name: string, matrix: Int4Matrix, x: string): string => {
+  const product = (name: string, matrix: Int4Matrix, x: string, y = `${name}.y`): string => {
     const { node, constants: own } = matMulNBits(name, matrix, accuracy);
     constants.push(...own);
-    nodes.push(node(x, `${name}.y`));
-    return `${name}.y`;
+    nodes.push(node(x, y));
+    return y;
   };
   const apply = (op: string, inputs: string[], y: string): string => {
     nodes.push({ op, inputs, outputs: [y] });
@@ -91,12 +94,12 @@ export function onnxDecoder(
   }
   const stacked = linearShapes(config);
   let x = 'x';
-  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
+  const layers = cacheNames(config);
+  for (const [layer, { past, present }] of layers.entries()) {
     const prefix = `model.layers.${layer}.`;
     const path = (name: string): string =>
       prefix + required(stacked.find((shape) => shape.name === name)?.path, name);
     const matrixOf = (name: string): Int4Matrix => matrix(tensors, path(name));
-    const { past, present } = cacheNames(layer);
     const qkv = product(path('qkv_proj'), matrixOf('qkv_proj'), norm(`${prefix}input_layernorm`, x));
     const attended = `${prefix}attended`;
     nodes.push({
@@ -112,20 +115,18 @@ export function onnxDecoder(
       `${prefix}middle`,
     );
     const input = norm(`${prefix}post_attention_layernorm`, middle);
-    const [gateRows, upRows] = halves(matrixOf('gate_up_proj'));
-    const gate = product(`${prefix}gate`, gateRows, input);
-    const up = product(`${prefix}up`, upRows, input);
+    const gateUp = matrixOf('gate_up_proj');
+    const ffn = gateUp.rows / 2;
+    const gate = product(`${prefix}gate`, rowsOf(gateUp, 0, ffn), input);
+    const up = product(`${prefix}up`, rowsOf(gateUp, ffn, ffn), input);
     const sigmoid = apply('Sigmoid', [gate], `${prefix}sigmoid`);
     const h = apply('Mul', [apply('Mul', [gate, sigmoid], `${prefix}silu`), up], `${prefix}h`);
     x = apply('Add', [middle, product(path('down_proj'), matrixOf('down_proj'), h)], `${prefix}y`);
   }
   const head = config.tie_word_embeddings ? 'model.embed_tokens' : 'lm_head';
-  const { node, constants: own } = matMulNBits('head', matrix(tensors, head), accuracy);
-  constants.push(...own);
-  nodes.push(node(norm('model.norm', x), 'logits'));
+  product('head', matrix(tensors, head), norm('model.norm', x), 'logits');
   const cache = (names: string[], length: string) =>
     names.map((name) => ({ name, type: 'float32' as const, dims: [1, kvHeads, length, head_dim] }));
-  const layers = Array.from({ length: config.num_hidden_layers }, (_, layer) => cacheNames(layer));
   return {
     nodes,
     constants,
@@ -142,16 +143,17 @@ export function onnxDecoder(
   };
 }
 
-/** The first and the last half of a stacked matrix's rows. */
-function halves({ rows, columns, weight, scale }: Int4Matrix): [Int4Matrix, Int4Matrix] {
-  const of = (half: number): Int4Matrix => ({
+/** Some rows of a matrix, without copying. */
+function rowsOf({ columns, weight, scale }: Int4Matrix, start: number, rows: number): Int4Matrix {
+  const words = columns / 8;
+  const groups = columns / GROUP;
+  return {
     kind: 'int4',
-    rows: rows / 2,
+    rows,
     columns,
-    weight: weight.subarray((half * weight.length) / 2, ((half + 1) * weight.length) / 2),
-    scale: scale.subarray((half * scale.length) / 2, ((half + 1) * scale.length) / 2),
-  });
-  return [of(0), of(1)];
+    weight: weight.subarray(start * words, (start + rows) * words),
+    scale: scale.subarray(start * groups, (start + rows) * groups),
+  };
 }
 
 function matrix(tensors: ReadonlyMap<string, ModelTensor>, name: string): Int4Matrix {
@@ -171,15 +173,8 @@ export function embedded(
   tensors: ReadonlyMap<string, ModelTensor>,
   ids: readonly number[],
 ): Float32Array<ArrayBuffer> {
-  const { columns, weight, scale } = matrix(tensors, 'model.embed_tokens');
-  const x = new Float32Array(ids.length * columns);
-  ids.forEach((id, t) => {
-    for (let column = 0; column < columns; column++) {
-      const index = id * columns + column;
-      const stored = scale[Math.floor(index / GROUP)] ?? NaN;
-      const factor = scale instanceof Uint16Array ? halfToFloat(stored) : stored;
-      x[t * columns + column] = ((((weight[index >> 3] ?? NaN) >>> (4 * (index % 8))) % 16) - 7) * factor;
-    }
-  });
+  const embedding = matrix(tensors, 'model.embed_tokens');
+  const x = new Float32Array(ids.length * embedding.columns);
+  ids.forEach((id, t) => x.set(dequantizeInt4(rowsOf(embedding, id, 1)), t * embedding.columns));
   return x;
 }

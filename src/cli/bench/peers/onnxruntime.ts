@@ -5,12 +5,21 @@ import type * as Ort from 'onnxruntime-web';
 import type { ModelConfig } from '../../../formats/model-config';
 import type { ModelTensor } from '../../../formats/tensors';
 import { required } from '../../../shared/assert';
-import { nodeGpu } from '../../node-gpu';
+import { provideNavigator } from './navigator';
 import { onnxModel, type OnnxGraph } from './onnx';
 import { cacheNames, embedded, onnxDecoder } from './onnx-decoder';
 
 /** Where ONNX Runtime computes: on the same WebGPU, or on the processor. */
 export type Provider = 'webgpu' | 'wasm';
+
+/** How ONNX Runtime is asked: where, and whether x stays f32 (0) or becomes int8 (4). */
+export const ONNX_FORMS = (['webgpu', 'wasm'] as const).flatMap((provider) =>
+  ([0, 4] as const).map((accuracy) => ({
+    name: `onnxruntime-web ${provider}, accuracy ${accuracy}`,
+    provider,
+    accuracy,
+  })),
+);
 
 const opened = new Map<Provider, Promise<typeof Ort>>();
 
@@ -28,9 +37,8 @@ async function openWasm(): Promise<typeof Ort> {
 }
 
 async function openWebGpu(): Promise<typeof Ort> {
-  const gpu = nodeGpu();
+  provideNavigator();
   acceptSharedMemory();
-  Object.defineProperty(globalThis, 'navigator', { configurable: true, value: { gpu, userAgent: 'node' } });
   const ort = (await import('onnxruntime-web/webgpu')) as typeof Ort;
   // It would fetch what it can find beside itself only in a browser, and more threads than one need that.
   const path = createRequire(import.meta.url).resolve('onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm');
@@ -97,13 +105,12 @@ export class OnnxDecoder {
     provider: Provider,
     accuracy: 0 | 4,
   ): Promise<OnnxDecoder> {
-    const layers = Array.from({ length: config.num_hidden_layers }, (_, layer) => cacheNames(layer));
     const options: Ort.InferenceSession.SessionOptions =
       provider === 'wasm'
         ? {}
         : {
             preferredOutputLocation: Object.fromEntries(
-              layers.flatMap(({ present }) => present.map((name) => [name, 'gpu-buffer'])),
+              cacheNames(config).flatMap(({ present }) => present.map((name) => [name, 'gpu-buffer'])),
             ),
           };
     const run = await session(onnxDecoder(config, tensors, accuracy), provider, options);
@@ -120,14 +127,14 @@ export class OnnxDecoder {
   /** Logits [vocab] after the last of the tokens. */
   async next(ids: readonly number[]): Promise<Float32Array> {
     const { Tensor } = this.ort;
-    const { hidden_size, num_hidden_layers, num_key_value_heads, head_dim, vocab_size } = this.config;
+    const { hidden_size, num_key_value_heads, head_dim, vocab_size } = this.config;
     const total = this.length + ids.length;
     const feeds: Record<string, Ort.Tensor> = {
       x: new Tensor('float32', embedded(this.tensors, ids), [1, ids.length, hidden_size]),
       seqlens_k: new Tensor('int32', Int32Array.of(total - 1), [1]),
       total_sequence_length: new Tensor('int32', Int32Array.of(total), []),
     };
-    const names = Array.from({ length: num_hidden_layers }, (_, layer) => cacheNames(layer));
+    const names = cacheNames(this.config);
     for (const name of names.flatMap(({ past }) => past)) {
       feeds[name] =
         this.cache[name] ?? new Tensor('float32', new Float32Array(0), [1, num_key_value_heads, 0, head_dim]);

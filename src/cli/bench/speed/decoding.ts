@@ -8,8 +8,7 @@ import { ModelRuntime } from '../../../model/runtime';
 import { createRandom } from '../../../shared/random';
 import { DEFAULT_LORA } from '../../../training/types';
 import { GREEDY } from '../greedy';
-import { OnnxDecoder } from '../peers/onnxruntime';
-import { ONNX_FORMS } from './products';
+import { ONNX_FORMS, OnnxDecoder } from '../peers/onnxruntime';
 import { compete, type Contestant } from './rounds';
 import { randomIds } from './timings';
 

@@ -1,4 +1,5 @@
 import { DeviceTurns } from '../../../engine/device-turns';
+import { SUBMIT_MS } from '../../../engine/updates';
 import { emptyAdapter } from '../../../formats/adapter';
 import type { ModelFolder } from '../../../formats/model-folder';
 import { Generator } from '../../../generation/generator';
@@ -16,8 +17,6 @@ import { compete } from './rounds';
 import { randomIds, randomSequences, randomThumbs } from './timings';
 
 const TOKENS = 32;
-/** Longest submit of training, as in the page. */
-const SUBMIT_MS = 50;
 
 /** What the goals ask of chat and training, apart from peers. Times in milliseconds. */
 export interface LoopFigures {
@@ -138,20 +137,14 @@ async function measureSteps(
     chosen: ids(20),
     rejected: ids(20),
   }));
-  const lone = Array.from({ length: 8 }, (_, i): TrainingExample => ({
-    kind: 'thumb',
-    id: String(i),
-    up: i % 2 === 0,
-    prompt: ids(80),
-    reply: ids(20),
-  }));
+  const lone = randomThumbs(Array.from({ length: 8 }, () => ({ prompt: ids(80), reply: ids(20) })));
   const [shared, unshared] = [await addReferences(trainer, pairs), await addReferences(trainer, lone)];
   const times = await compete(
     [
-      { name: 'step', run: () => trainer.step(thumbs, hyperparameters).then(() => undefined) },
-      { name: 'forward', run: () => trainer.score(sequences, 'base').then(() => undefined) },
-      { name: 'shared', run: () => trainer.step(shared, hyperparameters).then(() => undefined) },
-      { name: 'unshared', run: () => trainer.step(unshared, hyperparameters).then(() => undefined) },
+      { name: 'step', run: () => trainer.step(thumbs, hyperparameters) },
+      { name: 'forward', run: () => trainer.score(sequences, 'base') },
+      { name: 'shared', run: () => trainer.step(shared, hyperparameters) },
+      { name: 'unshared', run: () => trainer.step(unshared, hyperparameters) },
     ],
     rounds,
   );

@@ -1,3 +1,4 @@
+import { dequantizeInt4 } from '../../../formats/quantize';
 import type { Int4Matrix } from '../../../formats/tensors';
 import { Allocation } from '../../../gpu/allocation';
 import type { Gpu } from '../../../gpu/device';
@@ -7,13 +8,14 @@ import type { Int4Buffers } from '../../../kernels/int4';
 import { linear, linearBackward } from '../../../kernels/linear';
 import { type LoraBuffers, loraDown, loraGradA, loraGradB, loraUpBackward } from '../../../kernels/lora';
 import { paddedRows } from '../../../model/activations';
+import { uploadInt4 } from '../../../model/weights';
 import { createRandom, type Random } from '../../../shared/random';
 import { type DenseMatrix, jaxChain, jaxLoraStep } from '../peers/jax';
 import type { OnnxGraph } from '../peers/onnx';
 import { matMulNBits } from '../peers/onnx-decoder';
-import { onnxRuntime, session } from '../peers/onnxruntime';
+import { ONNX_FORMS, onnxRuntime, session } from '../peers/onnxruntime';
 import { compete, type Contestant } from './rounds';
-import { dequantized, randomInt4 } from './shapes';
+import { randomInt4 } from './shapes';
 
 /** A model's MLP as the bench takes it: an up projection [wide, narrow] and a down projection [narrow, wide]. */
 export interface ProductShape {
@@ -88,7 +90,7 @@ export async function measureProducts(
 }
 
 function denseOf(matrix: Int4Matrix): DenseMatrix {
-  return { data: dequantized(matrix), rows: matrix.rows, columns: matrix.columns };
+  return { data: dequantizeInt4(matrix), rows: matrix.rows, columns: matrix.columns };
 }
 
 function transposed({ data, rows, columns }: DenseMatrix): DenseMatrix {
@@ -134,14 +136,7 @@ class OwnProducts {
       a: floats(random, RANK * narrow),
       b: floats(random, wide * RANK),
     };
-    const upload = (matrix: Int4Matrix): Int4Buffers => ({
-      rows: matrix.rows,
-      columns: matrix.columns,
-      weight: memory.upload('weight', matrix.weight),
-      scale: memory.upload('scale', matrix.scale),
-      scaleF16: false,
-    });
-    [this.up, this.down] = [upload(up), upload(down)];
+    [this.up, this.down] = [uploadInt4(memory, 'up', up), uploadInt4(memory, 'down', down)];
     const padded = paddedRows(rows);
     const sizes = {
       x: padded * narrow,
@@ -256,15 +251,6 @@ class OwnProducts {
     return Promise.all(outputs.map(([buffer, count]) => this.gpu.read(buffer, count * 4)));
   }
 }
-
-/** How ONNX Runtime is asked: where, and whether x stays f32 (0) or becomes int8 (4). */
-export const ONNX_FORMS = (['webgpu', 'wasm'] as const).flatMap((provider) =>
-  ([0, 4] as const).map((accuracy) => ({
-    name: `onnxruntime-web ${provider}, accuracy ${accuracy}`,
-    provider,
-    accuracy,
-  })),
-);
 
 async function onnxChains(
   matrices: Record<'up' | 'down', Int4Matrix>,

@@ -5,7 +5,7 @@ import type { Int4Matrix, ModelTensor } from '../../../formats/tensors';
 import { createRandom, type Random } from '../../../shared/random';
 
 /** Shapes of models that people run in browsers, from their published configurations. */
-export const SHAPES = {
+export const SHAPES: Record<'smollm2-135m' | 'qwen2-0.5b', ModelConfig> = {
   'smollm2-135m': {
     model_type: 'llama',
     hidden_size: 576,
@@ -36,13 +36,13 @@ export const SHAPES = {
     context_window_size: 512,
     stop_token_ids: [],
   },
-} as const satisfies Record<string, ModelConfig | object>;
+};
 
 export type ShapeName = keyof typeof SHAPES;
 
 /** A model of random weights. It says nothing, at the speed of a real one. */
 export function randomModel(name: ShapeName): ModelFolder {
-  const config: ModelConfig = { ...SHAPES[name], stop_token_ids: [] };
+  const config = SHAPES[name];
   const random = createRandom(1);
   const tensors = new Map(
     expectedTensors(config).map((expected): [string, ModelTensor] => {
@@ -81,13 +81,4 @@ export function randomInt4(random: Random, rows: number, columns: number): Int4M
   }
   const scale = new Float32Array((rows * columns) / 32).fill(0.25 / Math.sqrt(columns));
   return { kind: 'int4', rows, columns, weight, scale };
-}
-
-/** The matrix in f32, [rows, columns]. */
-export function dequantized({ rows, columns, weight, scale }: Int4Matrix): Float32Array<ArrayBuffer> {
-  const w = new Float32Array(rows * columns);
-  for (let i = 0; i < w.length; i++) {
-    w[i] = ((((weight[i >> 3] ?? 0) >>> (4 * (i % 8))) & 15) - 7) * (scale[i >> 5] ?? 0);
-  }
-  return w;
 }
