@@ -16,9 +16,9 @@ fn main(
   lane: Lane,
 ) {
   let thread = local.x;
-  let column = (workgroup.x * THREADS + thread) * 4u;
+  let column = workgroup.x * BLOCK + thread * 4u;
   var value = vec4<f32>();
-  if (column < D) {
+  if (column < D && thread < BLOCK / 4u) {
     let index = min(tokens[0].id, VOCAB - 1u) * D + column;
     let packed = weight[index / 8u];
     value = select(int4_high(packed), int4_low(packed), index % 8u == 0u) * int4_scale(index / 32u);

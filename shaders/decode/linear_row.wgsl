@@ -1,7 +1,7 @@
 // A product of one row with what stands around it: y[OUT] = f(W·x̂ + s·B·A·x̂). x̂ is x, with NORM rms_norm(x) (Zhang &
 // Sennrich 2019): the norm's factor is the same for all columns and is multiplied in at the end. A·x̂ comes as shares
 // (lora_shares.wgsl). f adds y to it (ADD), or with SWIGLU (Shazeer 2020) is silu of the first OUT rows of W times the
-// last. Then the shares of the LoRA that reads y (NEXT). A thread computes 4 columns.
+// last. Then the shares of the LoRA that reads y (NEXT). SPLIT threads compute 4 columns, each from its groups of x.
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> scale: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
@@ -18,8 +18,12 @@ const WORDS = IN / 8u;
 const GROUPS = IN / 32u;
 const INNER = PARTS * RANK;
 const WIDTH = INNER + u32(NORM);
+// Threads that add up the shares of one inner product.
+const SLOTS = select(1u, max(1u, THREADS / max(1u, WIDTH)), SPLIT > 1u);
 
-var<workgroup> inner: array<f32, WIDTH + 1u>;
+var<workgroup> inner: array<f32, SLOTS * WIDTH + 1u>;
+// A thread's part of the sums of its columns, those of `up` behind.
+var<workgroup> partial: array<vec4<f32>, select(1u, 2u * THREADS, SPLIT > 1u)>;
 
 fn x_at(index: u32) -> f32 {
   if (NORM) {
@@ -53,22 +57,21 @@ fn main(
   lane: Lane,
 ) {
   let thread = local.x;
-  for (var i = thread; i < WIDTH; i += THREADS) {
+  for (var i = thread; i < SLOTS * WIDTH; i += THREADS) {
     var sum = 0.0;
-    for (var share = 0u; share < SHARE_COUNT; share++) {
-      sum += shares[SHARES + share * WIDTH + i];
+    for (var share = i / max(1u, WIDTH); share < SHARE_COUNT; share += SLOTS) {
+      sum += shares[SHARES + share * WIDTH + i % max(1u, WIDTH)];
     }
     inner[i] = sum;
   }
   workgroupBarrier();
   // No early return: every lane takes part in loads that are shared.
-  let column = (workgroup.x * THREADS + thread) * 4u;
-  let inside = column < OUT;
+  var column = workgroup.x * BLOCK + thread / SPLIT * 4u;
   let w = min(column, OUT - 4u) * WORDS;
   let s = min(column, OUT - 4u) * GROUPS;
   var result = vec4<f32>();
   var up = vec4<f32>();
-  for (var group = 0u; group < opaque(GROUPS); group++) {
+  for (var group = first_of(thread, SPLIT); group < opaque(GROUPS); group += SPLIT) {
     let first_scales = int4_scales(s + group, GROUPS);
     var second_scales = vec4<f32>();
     if (SWIGLU) {
@@ -84,6 +87,26 @@ fn main(
       }
     }
   }
+  if (SPLIT > 1u) {
+    for (var i = thread; i < WIDTH; i += THREADS) {
+      for (var slot = 1u; slot < SLOTS; slot++) {
+        inner[i] += inner[slot * WIDTH + i];
+      }
+    }
+    partial[thread] = result;
+    partial[THREADS + thread] = up;
+    workgroupBarrier();
+    column = workgroup.x * BLOCK + thread * 4u;
+    result = vec4<f32>();
+    up = vec4<f32>();
+    if (thread < BLOCK / 4u) {
+      for (var part = thread * SPLIT; part < (thread + 1u) * SPLIT; part++) {
+        result += partial[part];
+        up += partial[THREADS + part];
+      }
+    }
+  }
+  let inside = column < OUT && thread < BLOCK / 4u;
   result += lora_part(column);
   var factor = 1.0;
   if (NORM) {

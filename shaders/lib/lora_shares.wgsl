@@ -5,7 +5,7 @@
 // [NEXT_INNER, NEXT_IN] and shares: from NEXT_SHARES on [workgroups, NEXT_INNER (+ 1)].
 const NEXT_WIDTH = NEXT_INNER + u32(NEXT_NORM);
 var<workgroup> block: array<f32, BLOCK>;
-var<workgroup> squares: array<f32, THREADS>;
+var<workgroup> squares: array<f32, BLOCK / 4u>;
 
 // A size that compilers do not know: unrolled, the loops up to it took them many seconds.
 fn opaque(size: u32) -> u32 {
@@ -35,19 +35,21 @@ fn write_shares(workgroup: u32, thread: u32, lane: u32) {
   }
   if (NEXT_NORM && thread == 0u) {
     var sum = 0.0;
-    for (var i = 0u; i < THREADS; i++) {
+    for (var i = 0u; i < BLOCK / 4u; i++) {
       sum += squares[i];
     }
     shares[place + NEXT_INNER] = sum;
   }
 }
 
-// A thread's four values of the input and what they are normed with; the block is that of all threads. Uniform.
+// A thread's four values of the input and what they are normed with; the block is that of the first threads. Uniform.
 fn share_quad(workgroup: u32, thread: u32, lane: u32, values: vec4<f32>, norms: vec4<f32>) {
-  squares[thread] = dot(values, values);
-  let normed = values * norms;
-  for (var i = 0u; i < 4u; i++) {
-    block[thread * 4u + i] = normed[i];
+  if (thread < BLOCK / 4u) {
+    squares[thread] = dot(values, values);
+    let normed = values * norms;
+    for (var i = 0u; i < 4u; i++) {
+      block[thread * 4u + i] = normed[i];
+    }
   }
   workgroupBarrier();
   write_shares(workgroup, thread, lane);

@@ -7,6 +7,11 @@ struct Lane {
   @builtin(subgroup_invocation_id) index: u32,
 }
 
+// Lanes that share their loads walk together.
+fn first_of(thread: u32, stride: u32) -> u32 {
+  return 0u;
+}
+
 struct Eight {
   low: vec4<f32>,
   high: vec4<f32>,

@@ -8,6 +8,7 @@ const Tile = v.object({
   lanes: v.picklist([1, 4, 8]),
   rows: v.picklist([4, 16]),
   attention: v.picklist([8, 32]),
+  split: v.picklist([1, 8, 32]),
 });
 const Stored: v.GenericSchema<unknown, Forms> = v.object({ batch: Tile, row: Tile });
 

@@ -18,6 +18,8 @@ export interface Tile {
   rows: 4 | 16;
   /** Queries or keys that a workgroup of attention handles: all their threads go through what any of them sees. */
   attention: 8 | 32;
+  /** Threads that share the sums of four columns of a row's product. */
+  split: 1 | 8 | 32;
 }
 
 /** What products run as: those of many rows, and those of the one row of decoding. */
@@ -202,5 +204,6 @@ function tileFor(info: GPUAdapterInfo, subgroups: boolean): Tile {
     lanes,
     rows: info.architecture === 'swiftshader' ? 16 : 4,
     attention: info.isFallbackAdapter ? 8 : 32,
+    split: info.isFallbackAdapter ? 1 : 8,
   };
 }

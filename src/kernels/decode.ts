@@ -9,11 +9,13 @@ import { inner, type LoraBuffers, partConstants } from './lora';
 import type { NormWeights } from './rms-norm';
 import { tiledSource } from './sources';
 
-/** Threads of a workgroup that write four columns each. */
-const THREADS = 32;
+/** Columns that a workgroup writes: few threads of a CPU compute many; a GPU wants many threads, and few columns for each. */
+const BLOCKS = { 1: 128, 8: 64, 32: 16 } as const;
 
-/** Columns that such a workgroup writes. */
-export const BLOCK = 4 * THREADS;
+/** Columns of a row that a workgroup makes. */
+export function rowBlock({ split }: Tile): number {
+  return BLOCKS[split];
+}
 
 /** A row that a product reads, and what of the product begins where the row is made: shaders/lib/lora_shares.wgsl */
 export interface RowInput {
@@ -39,7 +41,6 @@ interface Shares {
 /** What is known of the product that reads a row; null is none. */
 function nextConstants(next: RowInput | null): Dispatch['constants'] {
   return {
-    BLOCK: next?.shares.block ?? BLOCK,
     NEXT_IN: next?.in ?? 0,
     NEXT_INNER: next?.lora ? inner(next.lora) : 0,
     NEXT_NORM: Boolean(next?.norm),
@@ -71,7 +72,8 @@ export function embedRow(args: {
       D: embedding.columns,
       VOCAB: embedding.rows,
       SCALE_F16: embedding.scaleF16,
-      THREADS,
+      BLOCK: rowBlock(tile),
+      THREADS: Math.max(32, rowBlock(tile) / 4),
       ...nextConstants(x),
     },
     bindings: {
@@ -84,14 +86,16 @@ export function embedRow(args: {
       shares: x.shares.buffer,
       lora: loraUniform,
     },
-    grid: () => [workgroups(embedding.columns, BLOCK)],
+    grid: () => [workgroups(embedding.columns, rowBlock(tile))],
   };
 }
 
 /** The text of `linearRow`. */
 export function linearRowSource(tile: Tile): KernelSource {
   const written = { shared: [], computed: ['x', 'block'] };
-  return tiledSource(tile, 'linear_row', linearShader, written, 'int4', 'lora', 'lora_shares', 'lora_up');
+  // Threads that share a sum read different parts of the row: nothing to share among lanes.
+  const form = tile.split === 1 ? tile : { ...tile, lanes: 1 as const };
+  return tiledSource(form, 'linear_row', linearShader, written, 'int4', 'lora', 'lora_shares', 'lora_up');
 }
 
 /**
@@ -116,7 +120,9 @@ export function linearRow(args: {
     constants: {
       IN: matrix.columns,
       OUT: out,
-      THREADS,
+      BLOCK: rowBlock(tile),
+      SPLIT: tile.split,
+      THREADS: (rowBlock(tile) / 4) * tile.split,
       SCALE_F16: matrix.scaleF16,
       NORM: x.norm !== null,
       eps: x.norm?.eps ?? 0,
@@ -141,7 +147,7 @@ export function linearRow(args: {
       shares: x.shares.buffer,
       lora: args.loraUniform,
     },
-    grid: () => [workgroups(out, BLOCK)],
+    grid: () => [workgroups(out, rowBlock(tile))],
   };
 }
 
@@ -177,6 +183,7 @@ export function attentionRow(args: {
     constants: {
       ...attentionConstants(shape),
       GROUP: group,
+      BLOCK: group * shape.headDim,
       // A column each at the end.
       THREADS: 8 * Math.max(8, Math.ceil(shape.headDim / 8)),
       ...nextConstants(out),

@@ -2,7 +2,7 @@ import { type LinearName, linearShapes } from '../formats/model-config';
 import type { Allocation } from '../gpu/allocation';
 import type { Tile } from '../gpu/device';
 import { type Dispatch, workgroups } from '../gpu/program';
-import { attentionRow, BLOCK, embedRow, linearRow, type RowInput } from '../kernels/decode';
+import { attentionRow, embedRow, linearRow, rowBlock, type RowInput } from '../kernels/decode';
 import type { NormWeights } from '../kernels/rms-norm';
 import type { ActivationType } from '../kernels/sources';
 import { required } from '../shared/assert';
@@ -38,16 +38,17 @@ export function decodeToken(context: DecodeContext): Dispatch[] {
   const shape = { type, heads, kvHeads, headDim: config.head_dim, capacity };
   const common = { tile, loraUniform: adapter.uniform };
   const row = (label: string, size: number): GPUBuffer => memory.storage(`${label} of a token`, size * 4);
+  const block = rowBlock(tile);
   const qkv = row('qkv', (heads + 2 * kvHeads) * config.head_dim);
   const stream = row('stream', hidden);
   const inputs: Record<LinearName, { values: GPUBuffer; block: number }> = {
-    qkv_proj: { values: stream, block: BLOCK },
+    qkv_proj: { values: stream, block },
     o_proj: {
       values: row('attended', heads * config.head_dim),
       block: (heads / kvHeads) * config.head_dim,
     },
-    gate_up_proj: { values: stream, block: BLOCK },
-    down_proj: { values: row('h', config.intermediate_size), block: BLOCK },
+    gate_up_proj: { values: stream, block },
+    down_proj: { values: row('h', config.intermediate_size), block },
   };
   // Each product's place, with room for the squares of a norm.
   let floats = 0;

@@ -1,7 +1,7 @@
 import { Allocation } from '../gpu/allocation';
 import type { Forms, Gpu, Tile } from '../gpu/device';
 import { type Dispatch, encode, Program } from '../gpu/program';
-import { BLOCK, linearRow, linearRowSource } from '../kernels/decode';
+import { linearRow, linearRowSource, rowBlock } from '../kernels/decode';
 import { linear, linearBackward, linearBackwardSource, linearSource } from '../kernels/linear';
 import { required } from '../shared/assert';
 import { sha256 } from '../shared/sha256';
@@ -31,7 +31,7 @@ export async function measureForms(runtime: ModelRuntime): Promise<MeasuredForm[
   const memory = new Allocation(gpu);
   const x = memory.storage('tuning x', paddedRows(ROWS) * matrix.columns * 4);
   const y = memory.storage('tuning y', paddedRows(ROWS) * matrix.rows * 4);
-  const shares = { buffer: memory.storage('tuning shares', 16), offset: 0, block: BLOCK };
+  const shares = memory.storage('tuning shares', 16);
   const batch = memory.uniform('tuning batch', 16);
   gpu.write(batch, new Uint32Array([ROWS, 0, 0, 0]));
   const loraUniform = memory.uniform('tuning lora', 16);
@@ -45,7 +45,13 @@ export async function measureForms(runtime: ModelRuntime): Promise<MeasuredForm[
         tile,
         matrix,
         loraUniform,
-        x: { values: x, in: matrix.columns, norm: null, lora: null, shares },
+        x: {
+          values: x,
+          in: matrix.columns,
+          norm: null,
+          lora: null,
+          shares: { buffer: shares, offset: 0, block: rowBlock(tile) },
+        },
         y,
       }),
     ],
@@ -80,11 +86,15 @@ export async function formsKey({ info, forms }: Gpu): Promise<string> {
   return sha256(JSON.stringify([vendor, architecture, description, features, kernels]));
 }
 
-/** With shared loads and without; of both heights where that counts. */
+/** With shared loads and without; of both heights where there are many rows; with sums that threads share where there is one. */
 function candidates(own: Tile, what: keyof Forms): Tile[] {
   const lanes = own.lanes === 1 ? ([1] as const) : ([own.lanes, 1] as const);
-  const rows = what === 'batch' ? ([4, 16] as const) : [own.rows];
-  return lanes.flatMap((each) => rows.map((height) => ({ ...own, lanes: each, rows: height })));
+  if (what === 'batch') {
+    return lanes.flatMap((each) => ([4, 16] as const).map((rows) => ({ ...own, lanes: each, rows })));
+  }
+  const whole = lanes.map((each): Tile => ({ ...own, lanes: each, split: 1 }));
+  const split = ([8, 32] as const).map((threads): Tile => ({ ...own, split: threads }));
+  return [...whole, ...split];
 }
 
 /** Least milliseconds of a program, after it has run once. */

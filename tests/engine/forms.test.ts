@@ -30,11 +30,12 @@ function memory(known?: DeviceRecord) {
 it('times each form, with shared loads and without', async () => {
   const before = runtime.gpu.liveBuffers;
   const measured = await measureForms(runtime);
-  const names = measured.map(({ what, tile }) => `${what} ${tile.lanes} ${tile.rows}`);
+  const names = measured.map(({ what, tile }) => `${what} ${tile.lanes} ${tile.rows} ${tile.split}`);
   const lanes = guess.batch.lanes === 1 ? [1] : [guess.batch.lanes, 1];
   expect(names).toEqual([
-    ...lanes.flatMap((count) => [`batch ${count} 4`, `batch ${count} 16`]),
-    ...lanes.map((count) => `row ${count} ${guess.row.rows}`),
+    ...lanes.flatMap((count) => [4, 16].map((rows) => `batch ${count} ${rows} ${guess.batch.split}`)),
+    ...lanes.map((count) => `row ${count} ${guess.row.rows} 1`),
+    ...[8, 32].map((split) => `row ${guess.row.lanes} ${guess.row.rows} ${split}`),
   ]);
   for (const { ms } of measured) expect(ms).toBeGreaterThan(0);
   expect(runtime.gpu.liveBuffers).toBe(before);
@@ -52,7 +53,7 @@ it('takes the fastest of each kind', () => {
 });
 
 describe('the forms in use', () => {
-  const other: Forms['batch'] = { lanes: 1, rows: 16, attention: 8 };
+  const other: Forms['batch'] = { lanes: 1, rows: 16, attention: 8, split: 8 };
 
   it('are those measured before, without measuring again', async () => {
     const forms = { batch: other, row: other };

@@ -39,7 +39,7 @@ function promptOf(length: number, seed = 1): number[] {
   return Array.from({ length }, (_, i) => (i === 0 ? 1 : 3 + random.int(4000)));
 }
 
-/** Greedy tokens by prefilling everything anew for each: no decode kernel takes part. */
+/** Greedy tokens by prefilling everything before the last token anew for each. */
 async function byPrefill(prompt: number[], count: number): Promise<number[]> {
   const ids: number[] = [];
   for (let n = 0; n < count; n++) {
@@ -66,6 +66,26 @@ it('differs little between f16 and f32 activations, and takes less memory', asyn
   expect(full.bytes - half.bytes).toBeGreaterThanOrEqual(2 * cache);
   expect(half.logits).not.toEqual(full.logits);
   expectClose(half.logits, full.logits, { rtol: 5e-3, atolScale: 2e-3 });
+});
+
+it.each([8, 32] as const)('computes the same where %i threads share a sum', async (split) => {
+  const { gpu } = runtime;
+  const [prompt, own] = [promptOf(70), gpu.forms];
+  const logits = async (): Promise<Float32Array> => {
+    const one = await Generator.create(runtime, slot, 'f32');
+    const result = await one.logits(prompt);
+    one.destroy();
+    return result;
+  };
+  slot.load({ ...seededAdapter(runtime.config, 8, 16, 3), base: runtime.sha256 });
+  const expected = await logits();
+  try {
+    gpu.forms = { ...own, row: { ...own.row, split } };
+    expectClose(await logits(), expected, { rtol: 1e-4, atolScale: 1e-5 });
+  } finally {
+    gpu.forms = own;
+    slot.load(null);
+  }
 });
 
 describe.each([

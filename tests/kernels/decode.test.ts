@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest';
 import type { Tile } from '../../src/gpu/device';
 import type { AttentionShape } from '../../src/kernels/attention';
-import { attentionRow, embedRow } from '../../src/kernels/decode';
+import { attentionRow, embedRow, rowBlock } from '../../src/kernels/decode';
 import { rotationTable } from '../../src/model/weights';
 import * as twin from '../reference/attention';
 import { expectClose } from '../reference/check';
@@ -32,10 +32,13 @@ import { cacheOf, continuation } from '../support/packed';
 
 const bench = await KernelBench.open();
 const NONE = new Float64Array(0);
-// Of a form's sizes only the lanes count here.
-const FORMS = tileForms(bench.gpu.forms.batch).filter(
-  ({ tile }, i) => i === 0 || tile.lanes !== bench.gpu.forms.batch.lanes,
-);
+const own = bench.gpu.forms.row;
+// Of a form's sizes only the lanes count here, and how many threads share a sum.
+const LANES = tileForms(own).filter(({ tile }, i) => i === 0 || tile.lanes !== own.lanes);
+const FORMS = [
+  ...LANES,
+  ...([8, 32] as const).map((split) => ({ name: `sums shared by ${split}`, tile: { ...own, split } })),
+];
 
 describe.each(FORMS)('one row, $name', ({ tile }) => {
   it.each(ROW_CASES)('the product of $name', (options) => checkLinearRow(bench, tile, options));
@@ -44,7 +47,6 @@ describe.each(FORMS)('one row, $name', ({ tile }) => {
     checkLinearRow(bench, tile, options, (lora) => void (lora.scale = 0)),
   );
 
-  // A workgroup makes 128 columns.
   it.each([
     { columns: 96, id: 3, scale: 'f16' },
     { columns: 160, id: 7, scale: 'f32' },
@@ -54,7 +56,12 @@ describe.each(FORMS)('one row, $name', ({ tile }) => {
     const embedding = randomInt4(random, 20, columns, scale);
     const { words: tokens } = continuation(0, 1);
     tokens[0] = id;
-    const next = randomReader(random, columns, { norm: true, parts: [64, 32, 32], rank: 8 });
+    const next = randomReader(random, columns, {
+      norm: true,
+      parts: [64, 32, 32],
+      rank: 8,
+      block: rowBlock(tile),
+    });
     // Beyond the vocabulary it is the last token's.
     const expected = gatherRows(dequantize(embedding), [Math.min(id, 19)], columns);
     const shares = sharesOf(expected, next.reader);
@@ -100,7 +107,7 @@ describe.each(SHAPES)('attention of one row, $heads heads on $kvHeads of $headDi
 
   // A step of the loop takes 64 rows of the cache.
   it.each([0, 5, 32, 63, 64, 65, 200, 256])('attends from the token at row %i', async (row) => {
-    for (const { tile } of FORMS) await attends(row, tile);
+    for (const { tile } of LANES) await attends(row, tile);
   });
 
   async function attends(row: number, tile: Tile): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Tile } from '../../src/gpu/device';
-import { BLOCK, linearRow, type RowInput } from '../../src/kernels/decode';
+import { linearRow, rowBlock, type RowInput } from '../../src/kernels/decode';
 import { dequantize, matmulTransposed } from '../reference/int4';
 import * as twin from '../reference/linear';
 import { HashRandom } from '../reference/random';
@@ -37,8 +37,8 @@ export function randomReader(
     norm,
     parts,
     rank,
-    block = BLOCK,
-  }: { norm: boolean; parts: readonly number[]; rank: number | null; block?: number },
+    block,
+  }: { norm: boolean; parts: readonly number[]; rank: number | null; block: number },
 ) {
   const lora = rank === null ? null : randomLora(random, parts, rank, size);
   const reader: Reader = {
@@ -118,7 +118,7 @@ export interface RowCase {
   next: { norm: boolean; parts: readonly number[]; rank: number | null } | null;
 }
 
-/** A workgroup makes 128 columns; the results of some cases end within one. */
+/** A workgroup makes 128, 64 or 16 columns; the results of some cases end within one. */
 export const ROW_CASES: RowCase[] = [
   {
     name: 'q, k, v',
@@ -184,8 +184,12 @@ export async function checkLinearRow(
   const rows = parts.reduce((total, part) => total + part, 0);
   const out = then === 'swiglu' ? rows / 2 : rows;
   const matrix = randomInt4(random, rows, columns, options.scale);
-  const own = randomReader(random, columns, { norm, parts, rank });
-  const next = randomReader(random, out, options.next ?? { norm: false, parts: [], rank: null });
+  const block = rowBlock(tile);
+  const own = randomReader(random, columns, { norm, parts, rank, block });
+  const next = randomReader(random, out, {
+    ...(options.next ?? { norm: false, parts: [], rank: null }),
+    block,
+  });
   if (own.reader.lora) change(own.reader.lora);
   const x = randomRows(random, 1, columns);
   const before = randomRows(random, 1, out);

@@ -3,7 +3,7 @@ import type { Int4Matrix } from '../../../formats/tensors';
 import { Allocation } from '../../../gpu/allocation';
 import type { Gpu } from '../../../gpu/device';
 import { type BatchSize, type Dispatch, PipelineCache, Program, submit } from '../../../gpu/program';
-import { BLOCK, linearRow } from '../../../kernels/decode';
+import { linearRow, rowBlock } from '../../../kernels/decode';
 import type { Int4Buffers } from '../../../kernels/int4';
 import { linear, linearBackward } from '../../../kernels/linear';
 import { type LoraBuffers, loraDown, loraGradA, loraGradB, loraUpBackward } from '../../../kernels/lora';
@@ -166,7 +166,7 @@ class OwnProducts {
     const { x, y, xa } = this.buffers;
     const { loraUniform, batch, gpu, size } = this;
     const { batch: tile } = gpu.forms;
-    const shares = { buffer: xa, offset: 0, block: BLOCK };
+    const shares = { buffer: xa, offset: 0, block: rowBlock(gpu.forms.row) };
     const product = (matrix: Int4Buffers, from: GPUBuffer, to: GPUBuffer): Dispatch =>
       size.tokens === 1
         ? linearRow({
