@@ -15,7 +15,6 @@ export const messages = {
       device: 'Looking for the graphics processor',
       download: 'Loading the model',
       compile: 'Preparing the graphics processor',
-      weights: 'Unpacking the model',
       resume: 'Picking up the interrupted update',
     },
     loadedOf: (loaded: string, total: string) => `${loaded} of ${total}`,

@@ -1,15 +1,16 @@
 import { readAdapter } from '../formats/adapter';
-import { loadModelFolder, type ModelFolder } from '../formats/model-folder';
+import type { ModelIdentity } from '../formats/read-model';
 import type { AdapterWeights } from '../formats/tensors';
 import { Gpu } from '../gpu/device';
 import { ModelRuntime } from '../model/runtime';
+import { loadWeights } from '../model/weights';
 import { ChatTokenizer } from '../text/tokenizer';
 import { join } from 'node:path';
 import { folderSource, readBytes, readJson } from './io';
 import { nodeGpu } from './node-gpu';
 
 export interface CliEngine {
-  folder: ModelFolder;
+  identity: ModelIdentity;
   runtime: ModelRuntime;
   tokenizer: ChatTokenizer;
   adapter: AdapterWeights | null;
@@ -21,23 +22,27 @@ export async function openEngine(options: {
   adapter?: string | undefined;
   rank?: number;
 }): Promise<CliEngine> {
-  const folder = await loadModelFolder(folderSource(options.model));
-  const adapter = options.adapter === undefined ? null : await readAdapterFolder(options.adapter, folder);
   const gpu = await Gpu.open(nodeGpu());
+  const { identity, weights } = await loadWeights(gpu, folderSource(options.model));
+  const adapter = options.adapter === undefined ? null : await readAdapterFolder(options.adapter, identity);
   return {
-    folder,
-    runtime: new ModelRuntime(gpu, folder, Math.max(options.rank ?? 8, adapter?.rank ?? 0)),
-    tokenizer: new ChatTokenizer(folder.tokenizerJson, folder.tokenizerConfig, folder.config.stop_token_ids),
+    identity,
+    runtime: new ModelRuntime(gpu, identity, weights, Math.max(options.rank ?? 8, adapter?.rank ?? 0)),
+    tokenizer: new ChatTokenizer(
+      identity.tokenizerJson,
+      identity.tokenizerConfig,
+      identity.config.stop_token_ids,
+    ),
     adapter,
   };
 }
 
-async function readAdapterFolder(path: string, folder: ModelFolder): Promise<AdapterWeights> {
+async function readAdapterFolder(path: string, identity: ModelIdentity): Promise<AdapterWeights> {
   const weights = await readBytes(join(path, 'adapter_model.safetensors'));
   return readAdapter(
     weights,
     await readJson(join(path, 'adapter_config.json')),
-    folder.config,
-    folder.sha256,
+    identity.config,
+    identity.sha256,
   );
 }

@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -5,13 +6,19 @@ import * as v from 'valibot';
 import type { FileSource } from '../formats/tensors';
 import { messageOf, ThumbprintError } from '../shared/errors';
 
+const READ_BYTES = 2 ** 20;
+
 /** Bytes of a file. @throws ThumbprintError `bad-input` when it cannot be read. */
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return new Uint8Array(await readFile(path));
   } catch (cause) {
-    throw new ThumbprintError('bad-input', `${path} cannot be read: ${messageOf(cause)}`, { cause });
+    throw unreadable(path, cause);
   }
+}
+
+function unreadable(path: string, cause: unknown): ThumbprintError {
+  return new ThumbprintError('bad-input', `${path} cannot be read: ${messageOf(cause)}`, { cause });
 }
 
 /** JSON of a file that a folder may do without. @returns undefined when there is none. */
@@ -26,7 +33,16 @@ export async function readJsonIfThere(path: string): Promise<unknown> {
 
 /** A model folder on disk. */
 export function folderSource(folder: string): FileSource {
-  return { read: (path) => readBytes(join(folder, path)) };
+  return {
+    async *read(path) {
+      const file = join(folder, path);
+      try {
+        yield* createReadStream(file, { highWaterMark: READ_BYTES }) as AsyncIterable<Uint8Array>;
+      } catch (cause) {
+        throw unreadable(file, cause);
+      }
+    },
+  };
 }
 
 export async function readJson(path: string): Promise<unknown> {

@@ -182,7 +182,7 @@ export class Chat {
     const settings = this.context.settings();
     const details: ReplyDetails = {
       adapter: this.context.activeAdapter(),
-      model: host.folder.sha256,
+      model: host.identity.sha256,
       sampling: settings.sampling,
       seed: settings.sampling.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
       tokenIds: [],
@@ -293,7 +293,7 @@ export class Chat {
   }
 
   private turnsOf(path: readonly Message[], settings: Settings): TokenizedTurn[] {
-    const { sha256 } = this.context.host.folder;
+    const { sha256 } = this.context.host.identity;
     const system = settings.systemPrompt.trim();
     return [
       ...(system === '' ? [] : [{ role: 'system' as const, content: system }]),

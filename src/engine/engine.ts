@@ -187,7 +187,7 @@ export class Engine {
       track: (work) => void this.track(work),
       onIdle: () => void this.idle(),
     });
-    const judgements = new Judgements(storage, chat, host.folder.sha256);
+    const judgements = new Judgements(storage, chat, host.identity.sha256);
     this.running = { host, chat, judgements, updates };
     await this.endInterruptedReplies();
     await this.loadActive();
@@ -293,7 +293,7 @@ export class Engine {
   private async resumeUpdate(): Promise<void> {
     const checkpoint = await this.storage.loadCheckpoint();
     if (!checkpoint) return;
-    if (checkpoint.model !== this.open().host.folder.sha256) return this.storage.clearCheckpoint();
+    if (checkpoint.model !== this.open().host.identity.sha256) return this.storage.clearCheckpoint();
     this.post({ type: 'loading', progress: { stage: 'resume', loadedBytes: 0, totalBytes: 0 } });
     await this.update(() => this.open().updates.run(checkpoint)).catch((error: unknown) => {
       this.post({ type: 'error', error: toPlainError(error) });
@@ -350,7 +350,7 @@ export class Engine {
       return;
     }
     const [signals, receipts] = await Promise.all([this.storage.listSignals(), this.storage.listReceipts()]);
-    const waiting = waitingSignals(signals, receipts, this.open().host.folder.sha256).length;
+    const waiting = waitingSignals(signals, receipts, this.open().host.identity.sha256).length;
     const missing = Math.max(0, this.settings.trainAfter - waiting);
     if (mayTrain && !this.closed && this.settings.autoTrain && missing === 0) {
       void this.trainNow().catch((error: unknown) => {

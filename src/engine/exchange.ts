@@ -49,11 +49,11 @@ export async function exportAdapter(
 ): Promise<ExportedFile[]> {
   const record = await storage.adapter(version);
   if (!record) throw new ThumbprintError('bad-input', `There is no adapter v${version}.`);
-  const { folder } = host;
+  const { identity } = host;
   const { safetensors, adapterConfig } = writeAdapter(
     await adapterOf(host, record),
-    folder.config,
-    folder.name,
+    identity.config,
+    identity.name,
   );
   return [
     { name: 'adapter_model.safetensors', content: safetensors.buffer },
@@ -75,16 +75,16 @@ export async function importAdapter(
   if (!weights) {
     throw new ThumbprintError('bad-file', 'An adapter is a .safetensors file, with its adapter_config.json.');
   }
-  const { folder } = host;
-  const given = readAdapter(weights.bytes, configOf(files, weights.bytes), folder.config, folder.sha256);
+  const { identity } = host;
+  const given = readAdapter(weights.bytes, configOf(files, weights.bytes), identity.config, identity.sha256);
   const adapter = withRank(given, DEFAULT_LORA);
-  const { safetensors } = writeAdapter(adapter, folder.config, folder.name);
+  const { safetensors } = writeAdapter(adapter, identity.config, identity.name);
   return commitVersion(storage, adapter, safetensors, {
     id: newId(),
     createdAt: Date.now(),
     decision: 'imported',
     reason: `Imported from ${weights.name}. What it learned and forgot was not measured here.`,
-    model: folder.sha256,
+    model: identity.sha256,
     parentVersion: 0,
     signalIds: [],
     heldOutIds: [],

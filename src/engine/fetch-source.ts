@@ -4,30 +4,24 @@ import { ThumbprintError } from '../shared/errors';
 /** Files under a URL of the own origin. */
 export function fetchSource(base: string): FileSource {
   return {
-    async read(path, onBytes) {
+    async *read(path) {
       const response = await fetch(new URL(path, base)).catch((cause: unknown) => {
         throw unreachable(path, cause);
       });
       if (!response.ok || !response.body) throw unreachable(path, `HTTP ${response.status}`);
-      const chunks: Uint8Array[] = [];
-      let size = 0;
       const reader = response.body.getReader();
-      for (;;) {
-        const { done, value } = await reader.read().catch((cause: unknown) => {
-          throw unreachable(path, cause);
-        });
-        if (done) break;
-        chunks.push(value);
-        size += value.byteLength;
-        onBytes?.(size);
+      try {
+        for (;;) {
+          const { done, value } = await reader.read().catch((cause: unknown) => {
+            throw unreachable(path, cause);
+          });
+          if (done) return;
+          yield value;
+        }
+      } finally {
+        // Who stops reading early wants no more of it.
+        await reader.cancel().catch(() => undefined);
       }
-      const bytes = new Uint8Array(size);
-      let at = 0;
-      for (const chunk of chunks) {
-        bytes.set(chunk, at);
-        at += chunk.byteLength;
-      }
-      return bytes;
     },
   };
 }

@@ -1,12 +1,13 @@
 import { readHyperparameters } from '../adaptation/hyperparameters';
 import { type ModelTexts, readModelTexts } from '../adaptation/texts';
 import { readStoredAdapter } from '../formats/adapter';
-import { loadModelFolder, type ModelFolder, readJson } from '../formats/model-folder';
+import { type ModelIdentity, readJson } from '../formats/read-model';
 import type { AdapterWeights, FileSource } from '../formats/tensors';
 import { Generator } from '../generation/generator';
 import { Gpu } from '../gpu/device';
 import { AdapterSlot } from '../model/lora';
 import { ModelRuntime } from '../model/runtime';
+import { loadWeights } from '../model/weights';
 import type { LoadingProgress, Snapshot } from '../protocol/protocol';
 import { ThumbprintError } from '../shared/errors';
 import type { AdapterRecord } from '../shared/records';
@@ -18,7 +19,7 @@ import { useFastestForms } from './forms';
 /** The model in use: loaded, compiled, with the adapter that chat uses. */
 export interface ModelHost {
   gpu: Gpu;
-  folder: Omit<ModelFolder, 'tensors'>;
+  identity: ModelIdentity;
   runtime: ModelRuntime;
   tokenizer: ChatTokenizer;
   generator: Generator;
@@ -42,30 +43,28 @@ export async function openModel(
   stage('device');
   const gpu = await Gpu.open(webgpu);
   stage('download');
-  const folder = await loadModelFolder(source, (loadedBytes, totalBytes) => {
+  const { identity, weights } = await loadWeights(gpu, source, (loadedBytes, totalBytes) => {
     loaded = { loadedBytes, totalBytes };
     stage('download');
   });
   const tokenizer = new ChatTokenizer(
-    folder.tokenizerJson,
-    folder.tokenizerConfig,
-    folder.config.stop_token_ids,
+    identity.tokenizerJson,
+    identity.tokenizerConfig,
+    identity.config.stop_token_ids,
   );
   const read = (file: string): Promise<unknown> => readJson(source, file);
   const [texts, hyperparameters] = await Promise.all([
     readModelTexts(read, tokenizer),
     readHyperparameters(read),
   ]);
-  stage('weights');
-  const runtime = new ModelRuntime(gpu, folder, DEFAULT_LORA.rank);
+  const runtime = new ModelRuntime(gpu, identity, weights, DEFAULT_LORA.rank);
   const slot = new AdapterSlot(gpu, runtime.layout, 'chat');
   slot.load(null);
   stage('compile');
   // Software devices are known: `bench forms`.
   if (!gpu.info.software) await useFastestForms(runtime, storage);
   const generator = await Generator.create(runtime, slot);
-  const { tensors: _, ...rest } = folder;
-  return { gpu, folder: rest, runtime, tokenizer, generator, slot, texts, hyperparameters };
+  return { gpu, identity, runtime, tokenizer, generator, slot, texts, hyperparameters };
 }
 
 /** A stored adapter, checked. @throws ThumbprintError `bad-file` or `mismatch`. */
@@ -76,19 +75,19 @@ export async function adapterOf(host: ModelHost, record: AdapterRecord): Promise
       `Adapter v${record.version} is damaged on disk. Choose an earlier version.`,
     );
   }
-  return readStoredAdapter(record, host.folder.config, host.folder.sha256);
+  return readStoredAdapter(record, host.identity.config, host.identity.sha256);
 }
 
 /** What the page shows of model and device. */
-export function describe({ folder, gpu }: ModelHost): Pick<Snapshot, 'model' | 'device'> {
+export function describe({ identity, gpu }: ModelHost): Pick<Snapshot, 'model' | 'device'> {
   const { vendor, architecture, description, features } = gpu.info;
   return {
     model: {
-      name: folder.name,
-      sha256: folder.sha256,
-      parameters: folder.parameters,
-      bytes: folder.bytes,
-      contextLength: folder.config.context_window_size,
+      name: identity.name,
+      sha256: identity.sha256,
+      parameters: identity.parameters,
+      bytes: identity.bytes,
+      contextLength: identity.config.context_window_size,
     },
     device: {
       description: description || [vendor, architecture].filter(Boolean).join(' ') || 'WebGPU',

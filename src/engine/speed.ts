@@ -18,7 +18,7 @@ const PROMPT = 'Tell me a long story.';
 
 /** Times a reply that nobody sees; then, where the device measures time, each kernel in another one. */
 export async function measureSpeed(
-  { gpu, folder, generator, tokenizer }: ModelHost,
+  { gpu, identity, generator, tokenizer }: ModelHost,
   turns: DeviceTurns,
 ): Promise<SpeedReport> {
   const prompt = tokenizer.encodeChat([{ role: 'user', content: PROMPT }]);
@@ -31,7 +31,7 @@ export async function measureSpeed(
     const report = {
       msPerToken,
       dispatchesPerToken: generator.dispatchesPerToken,
-      weightBytes: folder.bytes,
+      weightBytes: identity.bytes,
       copyBytesPerSecond: await copyBandwidth(gpu),
     };
     if (!gpu.device.features.has('timestamp-query')) return { ...report, kernels: null };

@@ -93,10 +93,10 @@ export class Updates {
    */
   async repeat(file: ReceiptFile): Promise<Repetition> {
     return this.alone('Repeating an update.', 0, async () => {
-      const { runtime, folder, texts, tokenizer } = this.context.host;
+      const { runtime, identity, texts, tokenizer } = this.context.host;
       const { steps = DEFAULT_HYPERPARAMETERS.steps } = file.receipt.hyperparameters;
       const { identical, sameDecision, differences } = await this.withTrainer((trainer) =>
-        replay(runtime, trainer, file, { name: folder.name, texts, tokenizer }, this.hooks(steps)),
+        replay(runtime, trainer, file, { name: identity.name, texts, tokenizer }, this.hooks(steps)),
       );
       return {
         identical: identical ?? null,
@@ -137,7 +137,7 @@ export class Updates {
     const { host, turns } = this.context;
     const { signal } = required(this.running, 'the update').stopper;
     const trainer = await Trainer.create(host.runtime, {
-      rows: 2 * host.folder.config.context_window_size,
+      rows: 2 * host.identity.config.context_window_size,
       submitMs: SUBMIT_MS,
       turn: () => turns.background(signal),
       ...DEFAULT_LORA,
@@ -187,8 +187,8 @@ export class Updates {
     };
     const options = {
       tokenizer: host.tokenizer,
-      model: host.folder.sha256,
-      contextLength: host.folder.config.context_window_size,
+      model: host.identity.sha256,
+      contextLength: host.identity.config.context_window_size,
     };
     const train = examplesOf(chosen(plan.train, checkpoint?.signalIds), options);
     const heldOut = examplesOf(chosen(plan.heldOut, checkpoint?.heldOutIds), options);
@@ -214,7 +214,7 @@ export class Updates {
       learned: learnedBy(receipts, parentVersion),
       signals: activeSignals(all),
       receipts,
-      model: host.folder.sha256,
+      model: host.identity.sha256,
       seed: checkpoint?.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
       startedAt: checkpoint?.startedAt ?? Date.now(),
     };
@@ -239,7 +239,7 @@ export class Updates {
     const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures' | 'scale'>): Receipt => ({
       id: newId(),
       createdAt: Date.now(),
-      model: host.folder.sha256,
+      model: host.identity.sha256,
       parentVersion: draft.parentVersion,
       signalIds: draft.train.map(({ id }) => id),
       heldOutIds: draft.heldOut.map(({ id }) => id),
@@ -284,7 +284,7 @@ export class Updates {
       );
       const { kept, reason, figures, scale } = outcome;
       const decision = kept ? 'kept' : 'refused';
-      const { safetensors } = writeAdapter(outcome.candidate, host.folder.config, host.folder.name);
+      const { safetensors } = writeAdapter(outcome.candidate, host.identity.config, host.identity.name);
       const candidate = await sha256(safetensors);
       const judged = { ...receipt({ decision, reason, figures, scale }), candidate };
       return await this.settle(outcome, safetensors, judged);
@@ -328,7 +328,7 @@ export class Updates {
         example.kind === 'pair'
           ? example.reference
           : { [example.up ? 'chosen' : 'rejected']: example.reference };
-      const model = this.context.host.folder.sha256;
+      const model = this.context.host.identity.sha256;
       await this.context.storage.updateSignal(example.id, { reference: { model, ...values } });
     }
     return complete;
@@ -342,7 +342,7 @@ export class Updates {
     const state = await trainer.state();
     await this.context.storage.saveCheckpoint({
       ...state,
-      model: this.context.host.folder.sha256,
+      model: this.context.host.identity.sha256,
       parentVersion: draft.parentVersion,
       signalIds: draft.train.map(({ id }) => id),
       heldOutIds: draft.heldOut.map(({ id }) => id),

@@ -21,8 +21,8 @@ export type ModelTensor = Int4Matrix | FloatTensor;
 
 /** Where a model's files come from: the own origin, OPFS, a folder on disk. */
 export interface FileSource {
-  /** Whole file. @throws ThumbprintError `network` or `bad-file` when it cannot be read. */
-  read(path: string, onBytes?: (loaded: number) => void): Promise<Uint8Array<ArrayBuffer>>;
+  /** A file's bytes as they arrive. @throws ThumbprintError `network` or `bad-file` when it cannot be read. */
+  read(path: string): AsyncIterable<Uint8Array>;
 }
 
 /** LoRA of one projection: delta W = (lora_alpha / rank)·B·A (Hu et al. 2021). */

@@ -2,7 +2,7 @@ import { ThumbprintError } from '../shared/errors';
 import { sha256 } from '../shared/sha256';
 import { writeMlcConfig } from './config-file';
 import { expectedTensors } from './expected-tensors';
-import { CHUNK_BYTES } from './model-folder';
+import { CHUNK_BYTES } from './read-model';
 import type { ModelConfig } from './model-config';
 import { dequantizeInt4, quantizeInt4 } from './quantize';
 import type { SafeTensors } from './safetensors';

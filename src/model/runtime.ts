@@ -1,4 +1,5 @@
 import type { ModelFolder } from '../formats/model-folder';
+import type { ModelIdentity } from '../formats/read-model';
 import type { Gpu } from '../gpu/device';
 import { PipelineCache } from '../gpu/program';
 import { LoraLayout } from './lora';
@@ -15,16 +16,26 @@ export class ModelRuntime {
   readonly sha256: string;
 
   /** @param rank largest rank of an adapter. */
-  constructor(gpu: Gpu, folder: ModelFolder, rank: number) {
+  constructor(
+    gpu: Gpu,
+    { name, sha256 }: Pick<ModelIdentity, 'name' | 'sha256'>,
+    weights: ModelWeights,
+    rank: number,
+  ) {
     this.gpu = gpu;
     this.pipelines = new PipelineCache(gpu);
-    this.weights = uploadWeights(gpu, folder);
-    this.layout = new LoraLayout(folder.config, rank);
-    this.name = folder.name;
-    this.sha256 = folder.sha256;
+    this.weights = weights;
+    this.layout = new LoraLayout(weights.config, rank);
+    this.name = name;
+    this.sha256 = sha256;
   }
 
-  get config(): ModelFolder['config'] {
+  /** Of a model in memory. */
+  static of(gpu: Gpu, folder: ModelFolder, rank: number): ModelRuntime {
+    return new ModelRuntime(gpu, folder, uploadWeights(gpu, folder), rank);
+  }
+
+  get config(): ModelIdentity['config'] {
     return this.weights.config;
   }
 

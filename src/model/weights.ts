@@ -1,13 +1,14 @@
+import { halfToFloat } from '../formats/half';
 import type { ModelFolder } from '../formats/model-folder';
 import type { LinearName, ModelConfig } from '../formats/model-config';
 import { linearShapes } from '../formats/model-config';
-import type { Int4Matrix } from '../formats/tensors';
+import { type ModelIdentity, readModel, type TensorPart, type TensorSink } from '../formats/read-model';
+import type { FileSource, Int4Matrix } from '../formats/tensors';
 import { Allocation } from '../gpu/allocation';
 import type { Gpu } from '../gpu/device';
 import type { Int4Buffers } from '../kernels/int4';
 import type { NormWeights } from '../kernels/rms-norm';
 import { required } from '../shared/assert';
-import { ThumbprintError } from '../shared/errors';
 
 export interface LayerWeights {
   inputNorm: NormWeights;
@@ -27,43 +28,122 @@ export interface ModelWeights {
   memory: Allocation;
 }
 
-/** Uploads a model. @throws ThumbprintError `out-of-memory` when a matrix is larger than a buffer of the device. */
-export function uploadWeights(gpu: Gpu, folder: ModelFolder): ModelWeights {
-  const { config } = folder;
-  const memory = new Allocation(gpu);
-  const matrix = (name: string): Int4Buffers => {
-    const tensor = required(folder.tensors.get(name), name);
-    if (tensor.kind !== 'int4') throw new ThumbprintError('internal', `${name} is not int4`);
-    return uploadInt4(memory, name, tensor);
+/** A model's way to the device. */
+export class WeightsUpload {
+  private readonly gpu: Gpu;
+  private readonly memory: Allocation;
+  private readonly arrays = new Map<string, { buffer: GPUBuffer; dtype: TensorPart['dtype'] }>();
+
+  constructor(gpu: Gpu) {
+    this.gpu = gpu;
+    this.memory = new Allocation(gpu);
+  }
+
+  /** Norms become f32, everything else stays as it is. @throws ThumbprintError `out-of-memory` when an array is larger than a buffer of the device. */
+  readonly sink: TensorSink = ({ name, dtype, nbytes }, offset, bytes) => {
+    // Scales stay halves.
+    const widened = dtype === 'float16' && !name.endsWith('.q_scale');
+    let array = this.arrays.get(name);
+    if (!array) {
+      array = { buffer: this.memory.storage(name, widened ? 2 * nbytes : nbytes), dtype };
+      this.arrays.set(name, array);
+    }
+    if (!widened) return this.gpu.write(array.buffer, bytes, offset);
+    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
+    this.gpu.write(array.buffer, Float32Array.from(halves, halfToFloat), 2 * offset);
   };
-  const norm = (name: string): NormWeights => {
-    const tensor = required(folder.tensors.get(name), name);
-    if (tensor.kind !== 'float') throw new ThumbprintError('internal', `${name} is not f32`);
-    return {
-      weight: memory.upload(`${name}.weight`, tensor.data),
-      size: tensor.data.length,
+
+  /** The weights, all of which have arrived. */
+  finish(config: ModelConfig): ModelWeights {
+    const { memory } = this;
+    const array = (name: string) => required(this.arrays.get(name), name);
+    const matrix = (name: string, rows: number, columns: number): Int4Buffers => {
+      const scale = array(`${name}.q_scale`);
+      return {
+        rows,
+        columns,
+        weight: array(`${name}.q_weight`).buffer,
+        scale: scale.buffer,
+        scaleF16: scale.dtype === 'float16',
+      };
+    };
+    const norm = (name: string): NormWeights => ({
+      weight: array(`${name}.weight`).buffer,
+      size: config.hidden_size,
       eps: config.rms_norm_eps,
-    };
-  };
-  const embedding = matrix('model.embed_tokens');
-  const layers = Array.from({ length: config.num_hidden_layers }, (_, layer): LayerWeights => {
-    const prefix = `model.layers.${layer}.`;
-    const linears = linearShapes(config).map(({ name, path }) => [name, matrix(prefix + path)]);
+    });
+    const vocabulary = (name: string): Int4Buffers => matrix(name, config.vocab_size, config.hidden_size);
+    const embedding = vocabulary('model.embed_tokens');
+    const layers = Array.from({ length: config.num_hidden_layers }, (_, layer): LayerWeights => {
+      const prefix = `model.layers.${layer}.`;
+      const linears = linearShapes(config).map((shape) => [
+        shape.name,
+        matrix(prefix + shape.path, shape.out, shape.in),
+      ]);
+      return {
+        inputNorm: norm(`${prefix}input_layernorm`),
+        postAttentionNorm: norm(`${prefix}post_attention_layernorm`),
+        linears: Object.fromEntries(linears) as Record<LinearName, Int4Buffers>,
+      };
+    });
     return {
-      inputNorm: norm(`${prefix}input_layernorm`),
-      postAttentionNorm: norm(`${prefix}post_attention_layernorm`),
-      linears: Object.fromEntries(linears) as Record<LinearName, Int4Buffers>,
+      config,
+      embedding,
+      layers,
+      norm: norm('model.norm'),
+      head: config.tie_word_embeddings ? embedding : vocabulary('lm_head'),
+      rotation: memory.upload('rotation', rotationTable(config)),
+      memory,
     };
-  });
-  return {
-    config,
-    embedding,
-    layers,
-    norm: norm('model.norm'),
-    head: config.tie_word_embeddings ? embedding : matrix('lm_head'),
-    rotation: memory.upload('rotation', rotationTable(config)),
-    memory,
-  };
+  }
+
+  /** Gives up what has arrived. */
+  cancel(): void {
+    this.memory.destroy();
+  }
+}
+
+/** Reads a model on to the device while it arrives. @throws what `readModel` and `WeightsUpload` do; nothing stays behind then. */
+export async function loadWeights(
+  gpu: Gpu,
+  source: FileSource,
+  onProgress?: (loadedBytes: number, totalBytes: number) => void,
+): Promise<{ identity: ModelIdentity; weights: ModelWeights }> {
+  const upload = new WeightsUpload(gpu);
+  try {
+    const identity = await readModel(source, upload.sink, onProgress);
+    return { identity, weights: upload.finish(identity.config) };
+  } catch (error) {
+    upload.cancel();
+    throw error;
+  }
+}
+
+/** Uploads a model in memory. @throws ThumbprintError `out-of-memory` when a matrix is larger than a buffer of the device. */
+export function uploadWeights(
+  gpu: Gpu,
+  { config, tensors }: Pick<ModelFolder, 'config' | 'tensors'>,
+): ModelWeights {
+  const upload = new WeightsUpload(gpu);
+  const put = (
+    name: string,
+    data: Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Float32Array<ArrayBuffer>,
+    dtype: TensorPart['dtype'],
+  ): void =>
+    upload.sink(
+      { name, shape: [data.length], dtype, nbytes: data.byteLength },
+      0,
+      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    );
+  for (const [name, tensor] of tensors) {
+    if (tensor.kind === 'float') {
+      put(`${name}.weight`, tensor.data, 'float32');
+      continue;
+    }
+    put(`${name}.q_weight`, tensor.weight, 'uint32');
+    put(`${name}.q_scale`, tensor.scale, tensor.scale instanceof Uint16Array ? 'float16' : 'float32');
+  }
+  return upload.finish(config);
 }
 
 /** Uploads a matrix. @throws ThumbprintError `out-of-memory` when it is larger than a buffer of the device. */

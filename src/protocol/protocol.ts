@@ -98,7 +98,7 @@ export type Phase = 'loading' | 'ready' | 'generating' | 'training' | 'updated' 
 
 export interface LoadingProgress {
   /** What is being done, for people. */
-  stage: 'device' | 'download' | 'compile' | 'weights' | 'resume';
+  stage: 'device' | 'download' | 'compile' | 'resume';
   loadedBytes: number;
   totalBytes: number;
 }

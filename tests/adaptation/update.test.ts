@@ -21,7 +21,7 @@ let runtime: ModelRuntime;
 let trainer: Trainer;
 beforeAll(async () => {
   folder = { ...(await thumbling()), config: TINY_CONFIG, tensors: seededModel(TINY_CONFIG, 4) };
-  runtime = new ModelRuntime(await testGpu(), folder, DEFAULT_LORA.rank);
+  runtime = ModelRuntime.of(await testGpu(), folder, DEFAULT_LORA.rank);
   trainer = await Trainer.create(runtime, { rows: 128, ...DEFAULT_LORA });
 });
 afterAll(() => {

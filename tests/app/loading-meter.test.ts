@@ -22,5 +22,5 @@ test('a new stage, or a download begun anew, is measured from its own start', ()
   meter.measure(report(900), 1000);
   expect(meter.measure(report(100), 2000).bytesPerSecond).toBeNull();
   expect(meter.measure(report(200), 3000).bytesPerSecond).toBe(100);
-  expect(meter.measure(report(300, 'weights'), 3500).bytesPerSecond).toBeNull();
+  expect(meter.measure(report(300, 'compile'), 3500).bytesPerSecond).toBeNull();
 });

@@ -49,7 +49,7 @@ async function chatWith(active: number): Promise<{
     },
   };
   const host = {
-    folder: { config: TINY_CONFIG, sha256: MODEL },
+    identity: { config: TINY_CONFIG, sha256: MODEL },
     slot,
     tokenizer: { encodeChat: () => [1], decode: (ids: number[]) => ids.join(' at ') },
     generator: {

@@ -16,7 +16,7 @@ it('times a token and each kernel in it, and leaves nothing behind', async () =>
   const layers = host.runtime.config.num_hidden_layers;
   expect(report.dispatchesPerToken).toBe(5 * layers + 3);
   expect(report.msPerToken).toBeGreaterThan(0);
-  expect(report.weightBytes).toBe(host.folder.bytes);
+  expect(report.weightBytes).toBe(host.identity.bytes);
   expect(report.copyBytesPerSecond).toBeGreaterThan(1e6);
   const counts = Object.fromEntries(
     (report.kernels ?? []).map(({ kernel, dispatches }) => [kernel, dispatches]),

@@ -23,7 +23,7 @@ function updatesOf(post: (event: EngineEvent) => void): { updates: Updates; ende
     runtime,
     texts,
     tokenizer,
-    folder: { name, config: runtime.config, sha256: runtime.sha256 },
+    identity: { name, config: runtime.config, sha256: runtime.sha256 },
   };
   let ended = 0;
   const updates = new Updates({

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { expectedTensors } from '../../src/formats/expected-tensors';
 import { loadModelFolder } from '../../src/formats/model-folder';
+import { CHUNK_BYTES, readModel } from '../../src/formats/read-model';
 import { dequantizeInt4, quantizeInt4 } from '../../src/formats/quantize';
 import { readSafetensors, writeSafetensors } from '../../src/formats/safetensors';
 import { type Files, quantizeModel } from '../../src/formats/write-model';
@@ -12,11 +13,16 @@ import { TINY_CONFIG } from '../reference/seeded-model';
 import { fuzz } from '../support/fuzz';
 import { thumbling } from '../support/gpu';
 
+/** Odd, as a network has it. */
+const PIECE = 1021;
+
 function sourceOf(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): FileSource {
   return {
-    read: (path) => {
+    async *read(path) {
       const file = files.get(path);
-      return file ? Promise.resolve(file) : Promise.reject(new ThumbprintError('network', `no ${path}`));
+      if (!file) throw new ThumbprintError('network', `no ${path}`);
+      for (let at = 0; at < file.length; at += PIECE)
+        yield await Promise.resolve(file.subarray(at, at + PIECE));
     },
   };
 }
@@ -76,11 +82,73 @@ describe('a model folder', () => {
 
   it('tells its progress', async () => {
     const seen: number[] = [];
-    const folder = await loadModelFolder(sourceOf(await tinyModel('f16')), (loaded, total) =>
-      seen.push(loaded / total),
+    const { bytes } = await readModel(
+      sourceOf(await tinyModel('f16')),
+      () => undefined,
+      (loaded, total) => seen.push(loaded / total),
     );
+    expect(bytes).toBeGreaterThan(0);
+    expect(seen.length).toBeGreaterThan(10);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
     expect(seen.at(-1)).toBe(1);
-    expect(folder.bytes).toBeGreaterThan(0);
+  });
+
+  it('hands weights on while the rest is still on its way, and only what is checked', async () => {
+    const files = await tinyModel('f16');
+    // A large embedding of zeros, and the shard's other arrays behind it.
+    const config = JSON.parse(new TextDecoder().decode(files.get('mlc-chat-config.json'))) as {
+      vocab_size: number;
+      model_config: { vocab_size: number };
+    };
+    const rows = Math.ceil((1.5 * CHUNK_BYTES) / (TINY_CONFIG.hidden_size / 2));
+    config.vocab_size = config.model_config.vocab_size = rows;
+    const index = readIndex(files);
+    const old = files.get('params_shard_0.bin') ?? new Uint8Array();
+    const [shard] = index.records;
+    const columns = TINY_CONFIG.hidden_size;
+    const sizes = { weight: rows * (columns / 2), scale: rows * (columns / 32) * 2 };
+    for (const record of shard?.records ?? []) {
+      record.byteOffset += sizes.weight + sizes.scale;
+      if (record.name === 'model.embed_tokens.q_weight')
+        Object.assign(record, { byteOffset: 0, nbytes: sizes.weight, shape: [rows, columns / 8] });
+      if (record.name === 'model.embed_tokens.q_scale')
+        Object.assign(record, { byteOffset: sizes.weight, nbytes: sizes.scale, shape: [rows, columns / 32] });
+    }
+    const bytes = new Uint8Array(sizes.weight + sizes.scale + old.length);
+    bytes.set(old, sizes.weight + sizes.scale);
+    Object.assign(shard ?? {}, { nbytes: bytes.length });
+    delete shard?.sha256;
+    const text = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(JSON.stringify(value));
+    files.set('mlc-chat-config.json', text(config)).set('tensor-cache.json', text(index));
+    let arrived = 0;
+    const handedOn: number[] = [];
+    const read = readModel(
+      {
+        async *read(path) {
+          if (path !== 'params_shard_0.bin') return yield* sourceOf(files).read(path);
+          for (let at = 0; at < bytes.length; at += 2 ** 20) {
+            const piece = bytes.subarray(at, at + 2 ** 20);
+            arrived += piece.length;
+            yield await Promise.resolve(piece);
+          }
+        },
+      },
+      (part, offset, piece) => {
+        handedOn.push(piece.byteLength);
+        expect(piece.byteLength).toBeLessThanOrEqual(CHUNK_BYTES);
+        if (part.name === 'model.embed_tokens.q_weight' && offset === 0) expect(arrived).toBe(CHUNK_BYTES);
+      },
+    );
+    const { parameters } = await read;
+    expect(parameters).toBeGreaterThan(rows * columns);
+    expect(Math.max(...handedOn)).toBe(CHUNK_BYTES);
+
+    // A changed byte stops it before the chunk that holds it is handed on.
+    Object.assign(shard ?? {}, { sha256: ['0'.repeat(64), '0'.repeat(64)] });
+    files.set('tensor-cache.json', text(index)).set('params_shard_0.bin', bytes);
+    const none = vi.fn();
+    await expect(readModel(sourceOf(files), none)).rejects.toThrow(/sha-256 from byte 0 on/);
+    expect(none).not.toHaveBeenCalled();
   });
 
   it('names a changed byte, a missing file, a missing tensor, a wrong shape', async () => {

@@ -24,7 +24,7 @@ let runtime: ModelRuntime;
 let slot: AdapterSlot;
 let generator: Generator;
 beforeAll(async () => {
-  runtime = new ModelRuntime(await testGpu(), await thumbling(), 8);
+  runtime = ModelRuntime.of(await testGpu(), await thumbling(), 8);
   slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
   slot.load(null);
 });

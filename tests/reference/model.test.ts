@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { loadModelFolder } from '../../src/formats/model-folder';
 import { required } from '../../src/shared/assert';
-import type { FileSource } from '../../src/formats/tensors';
 import { flatten, projections, seededAdapter, toReference, unflatten, type ReferenceLora } from './adapter';
 import { adamwState, adamwStep } from './adamw';
 import { packBatch } from './batch';
@@ -17,6 +15,7 @@ import {
   type TinyGolden,
 } from './golden';
 import { ReferenceModel } from './model';
+import { thumbling } from '../support/gpu';
 import { HashRandom } from './random';
 import { seededModel, TINY_CONFIG } from './seeded-model';
 import { trainingStep } from './training';
@@ -25,11 +24,8 @@ import { at, dot, norm, rowOf } from './vector';
 /** The fixtures hold arrays in float32 and scalars in float64. */
 const TORCH = { rtol: 1e-6, atolScale: 1e-6 };
 
-const modelSource: FileSource = {
-  async read(path) {
-    return Uint8Array.from(await readFile(new URL(`../../models/thumbling/${path}`, import.meta.url)));
-  },
-};
+const shipped = (path: string): Promise<Buffer> =>
+  readFile(new URL(`../../models/thumbling/${path}`, import.meta.url));
 
 describe('reference model', () => {
   const model = new ReferenceModel(TINY_CONFIG, seededModel(TINY_CONFIG, 31));
@@ -137,16 +133,16 @@ describe('golden run on the model that ships', () => {
   let model: ReferenceModel;
   beforeAll(async () => {
     golden = await readGolden('model');
-    const folder = await loadModelFolder(modelSource);
+    const folder = await thumbling();
     model = new ReferenceModel(folder.config, folder.tensors);
   });
 
   it('belongs to the weights in models/thumbling (else: run the command in the fixture)', async () => {
-    const cache = JSON.parse(new TextDecoder().decode(await modelSource.read('tensor-cache.json'))) as {
+    const cache = JSON.parse((await shipped('tensor-cache.json')).toString()) as {
       records: { dataPath: string }[];
     };
     const hash = createHash('sha256');
-    for (const { dataPath } of cache.records) hash.update(await modelSource.read(dataPath));
+    for (const { dataPath } of cache.records) hash.update(await shipped(dataPath));
     expect(hash.digest('hex')).toBe(golden.shards_sha256);
   });
 

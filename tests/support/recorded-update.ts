@@ -28,7 +28,7 @@ const tokenizer = {
 /** A model so small that an update takes a second. Who asks for it destroys it. */
 export async function tinyRuntime(): Promise<ModelRuntime> {
   const folder = { ...(await thumbling()), config: TINY_CONFIG, tensors: seededModel(TINY_CONFIG, 4) };
-  return new ModelRuntime(await testGpu(), folder, DEFAULT_LORA.rank);
+  return ModelRuntime.of(await testGpu(), folder, DEFAULT_LORA.rank);
 }
 
 const random = createRandom(3);

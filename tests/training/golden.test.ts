@@ -78,7 +78,7 @@ function hyperparametersOf({ settings, optimizer }: GoldenTraining): Hyperparame
 
 /** Trains on the device as PyTorch did. */
 async function run(folder: ModelFolder, training: GoldenTraining, rows: number) {
-  const runtime = new ModelRuntime(await testGpu(), folder, training.rank);
+  const runtime = ModelRuntime.of(await testGpu(), folder, training.rank);
   const { rank, lora_alpha } = training;
   const trainer = await Trainer.create(runtime, { rows, rank, lora_alpha });
   const start = {
@@ -165,7 +165,7 @@ describe('ten steps of preference training beside PyTorch', () => {
     it('has the same gradient in every tensor', () => expectGradients(result, golden.training));
 
     it('has the same logits and log-probabilities', async () => {
-      const runtime = new ModelRuntime(await testGpu(), await thumbling(), 4);
+      const runtime = ModelRuntime.of(await testGpu(), await thumbling(), 4);
       const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
       slot.load(null);
       const generator = await Generator.create(runtime, slot, 'f32');

@@ -12,7 +12,7 @@ let trainer: Trainer;
 let runtime: ModelRuntime;
 beforeAll(async () => {
   const folder = { ...(await thumbling()), config: TINY_CONFIG, tensors: seededModel(TINY_CONFIG, 4) };
-  runtime = new ModelRuntime(await testGpu(), folder, DEFAULT_LORA.rank);
+  runtime = ModelRuntime.of(await testGpu(), folder, DEFAULT_LORA.rank);
   trainer = await Trainer.create(runtime, { rows: 32, ...DEFAULT_LORA });
 });
 afterAll(() => {

@@ -22,7 +22,7 @@ let folder: ModelFolder;
 let runtime: ModelRuntime;
 beforeAll(async () => {
   folder = { ...(await thumbling()), config: TINY_CONFIG, tensors: seededModel(TINY_CONFIG, 4) };
-  runtime = new ModelRuntime(await testGpu(), folder, LORA.rank);
+  runtime = ModelRuntime.of(await testGpu(), folder, LORA.rank);
 });
 afterAll(() => runtime.destroy());
 
@@ -248,7 +248,7 @@ describe('one flipped sign in a backward kernel shows in the gradients', () => {
     ['token_logprob', '1.0, i == goal) - exp', '1.0, i == goal) + exp'],
     ['preference', '= -coefficient * example', '= coefficient * example'],
   ])('%s: %s', async (kernel, sign, flipped) => {
-    const mutated = new ModelRuntime(runtime.gpu, folder, LORA.rank);
+    const mutated = ModelRuntime.of(runtime.gpu, folder, LORA.rank);
     const compile = mutated.pipelines.get.bind(mutated.pipelines);
     let changed = 0;
     mutated.pipelines.get = (source, constants) => {

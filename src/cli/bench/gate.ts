@@ -33,12 +33,12 @@ export async function bench(args: readonly string[]): Promise<void> {
     seeds: 3,
   });
   const model = options.model ?? 'models/thumbling';
-  const { folder, runtime, tokenizer } = await openEngine({ model, rank: DEFAULT_LORA.rank });
+  const { identity, runtime, tokenizer } = await openEngine({ model, rank: DEFAULT_LORA.rank });
   const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
   const { train: prompts } = await readStyles(STYLES_FILE);
   const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
   const hyperparameters = await modelHyperparameters(model);
-  const conditions = { model: folder.sha256, hyperparameters };
+  const conditions = { model: identity.sha256, hyperparameters };
   const done = options.resume === undefined ? [] : await readDone<GateRow>(options.resume, conditions);
 
   const runOne = async (run: SimulatedUser): Promise<GateRow> => {

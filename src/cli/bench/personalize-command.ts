@@ -33,8 +33,8 @@ export async function bench(args: readonly string[]): Promise<void> {
   const hyperparameters = await hyperparametersOf(model, options);
   const rank = options.rank ?? DEFAULT_LORA.rank;
   const workbench = await openBench({ model, held: options.held, rank });
-  const { folder, held, device, classifierAccuracy } = workbench;
-  const conditions = { model: folder.sha256, held, rank, hyperparameters };
+  const { identity, held, device, classifierAccuracy } = workbench;
+  const conditions = { model: identity.sha256, held, rank, hyperparameters };
   const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
   const rows: BenchRow[] = [];
   for (const run of users) {

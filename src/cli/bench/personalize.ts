@@ -11,7 +11,7 @@ import { DEFAULT_SETTINGS } from '../../shared/records';
 import { addReferences, rehearsalExamples, runSteps } from '../../training/train';
 import { Trainer } from '../../training/trainer';
 import { DEFAULT_LORA, type Hyperparameters, type TrainingExample } from '../../training/types';
-import type { ModelFolder } from '../../formats/model-folder';
+import type { ModelIdentity } from '../../formats/read-model';
 import { openEngine } from '../engine';
 import { readJson } from '../io';
 import { GREEDY } from './greedy';
@@ -22,7 +22,7 @@ import { signalsOf, type SimulatedUser } from './users';
 import { wilson95 } from './wilson';
 
 interface BenchEngine {
-  folder: ModelFolder;
+  identity: ModelIdentity;
   tokenizer: ChatTokenizer;
   trainer: Trainer;
   generator: Generator;
@@ -31,7 +31,7 @@ interface BenchEngine {
 
 /** A model, and simulated users to train it for. */
 export interface Workbench {
-  folder: ModelFolder;
+  identity: ModelIdentity;
   device: string;
   /** Held-out prompts. */
   held: number;
@@ -51,10 +51,10 @@ export async function openBench({
   held?: number | undefined;
   rank?: number | undefined;
 }): Promise<Workbench> {
-  const { folder, runtime, tokenizer } = await openEngine({ model, rank });
+  const { identity, runtime, tokenizer } = await openEngine({ model, rank });
   const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
   const engine = {
-    folder,
+    identity,
     tokenizer,
     slot,
     trainer: await Trainer.create(runtime, { rows: 512, rank, lora_alpha: 2 * rank }),
@@ -68,7 +68,7 @@ export async function openBench({
   const rehearsal = rehearsalExamples(texts.rehearsal);
   let baseline: Baseline | undefined;
   return {
-    folder,
+    identity,
     device: runtime.gpu.info.description,
     held: data.held.length,
     classifierAccuracy: heldOutAccuracy,
@@ -138,9 +138,11 @@ async function runOne(
     classify: StyleClassifier['classify'];
   },
 ): Promise<BenchRow> {
-  const { folder, trainer, slot, generator: _, tokenizer } = engine;
+  const { identity, trainer, slot, generator: _, tokenizer } = engine;
   const { rank, hyperparameters } = options;
-  trainer.load(emptyAdapter(folder.config, folder.sha256, { rank, lora_alpha: 2 * rank, seed: run.seed }));
+  trainer.load(
+    emptyAdapter(identity.config, identity.sha256, { rank, lora_alpha: 2 * rank, seed: run.seed }),
+  );
   const signals = signalsOf(run, data.train);
   const examples = await addReferences(
     trainer,

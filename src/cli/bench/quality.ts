@@ -78,7 +78,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   const prompts = linesOf(await readBytes(`${RECIPE}/prompts.txt`));
   const report: QualityReport = {
     model,
-    sha256: engine.folder.sha256,
+    sha256: engine.identity.sha256,
     device: runtime.gpu.info.description,
     bits_per_byte: await told('bits per byte', async () => ({
       thumbling: await bitsPerByte(

@@ -55,7 +55,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     seeds: 1,
   });
   const workbench = await openBench({ model, held });
-  const conditions = { model: workbench.folder.sha256, held, users };
+  const conditions = { model: workbench.identity.sha256, held, users };
   const done = options.resume === undefined ? [] : await readDone<Trial>(options.resume, conditions);
   const trials: Trial[] = [];
 

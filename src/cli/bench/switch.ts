@@ -48,7 +48,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     detector: listOption(options.detector ?? 'on,off', ['on', 'off'] as const),
     seed: seedsOf(options.seeds ?? 3),
   });
-  const { folder, runtime, tokenizer } = await openEngine({ model, rank: DEFAULT_LORA.rank });
+  const { identity, runtime, tokenizer } = await openEngine({ model, rank: DEFAULT_LORA.rank });
   const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
   const data = await readStyles(STYLES_FILE);
   const held = data.held.slice(0, options.held ?? data.held.length);
@@ -57,7 +57,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
   const hyperparameters = await modelHyperparameters(model);
   const conditions = {
-    model: folder.sha256,
+    model: identity.sha256,
     hyperparameters,
     held: held.length,
     ...{ before, after, every },
@@ -70,7 +70,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     // Other prompts than before.
     const rest = data.train.filter(({ prompt }) => !first.some((signal) => signal.prompt === prompt));
     const second = simulate(rest, run.to, run.signals, after, run.seed);
-    const signals = [...first, ...second].map((signal, index) => recordOf(signal, index, folder.sha256));
+    const signals = [...first, ...second].map((signal, index) => recordOf(signal, index, identity.sha256));
     const receipts: Past['receipts'][number][] = [];
     let current: AdapterWeights | null = null;
     let learned = new Set<string>();
@@ -80,15 +80,22 @@ export async function bench(args: readonly string[]): Promise<void> {
       const plan = planUpdate(all, all, hyperparameters);
       const options = {
         tokenizer,
-        model: folder.sha256,
-        contextLength: folder.config.context_window_size,
+        model: identity.sha256,
+        contextLength: identity.config.context_window_size,
       };
       const examples = async (of: readonly Signal[]): Promise<TrainingExample[]> =>
         addReferences(trainer, examplesOf(of, options).examples);
       const [train, heldOut] = [await examples(plan.train), await examples(plan.heldOut)];
-      const past = { current, parentVersion: version, learned, signals: all, receipts, model: folder.sha256 };
+      const past = {
+        current,
+        parentVersion: version,
+        learned,
+        signals: all,
+        receipts,
+        model: identity.sha256,
+      };
       const { predictions, outdatedIds } = await foresee(trainer, [...train, ...heldOut], past);
-      receipts.push({ model: folder.sha256, parentVersion: version, predictions });
+      receipts.push({ model: identity.sha256, parentVersion: version, predictions });
       const outdated = new Set(run.detector === 'on' ? outdatedIds : []);
       const outcome = await runUpdate(runtime, trainer, {
         current,

@@ -20,11 +20,11 @@ export const command: Command = {
     const file = readReceiptFile(new TextDecoder().decode(await readBytes(path)));
     const model = options.model ?? 'models/thumbling';
     const { rank = DEFAULT_LORA.rank, lora_alpha = DEFAULT_LORA.lora_alpha } = file.receipt.hyperparameters;
-    const { folder, runtime, tokenizer } = await openEngine({ model, rank });
+    const { identity, runtime, tokenizer } = await openEngine({ model, rank });
     const texts = await readModelTexts((name) => readJson(`${model}/${name}`), tokenizer);
     const rows = 2 * runtime.config.context_window_size;
     const trainer = await Trainer.create(runtime, { rows, rank, lora_alpha });
-    const { name } = folder;
+    const { name } = identity;
     const { outcome, identical, sameDecision, differences } = await replay(
       runtime,
       trainer,

@@ -33,10 +33,10 @@ export const command: Command = {
     });
     const lines = await readJsonLines(options.signals, SignalLine);
     const rank = options.rank ?? DEFAULT_LORA.rank;
-    const { folder, runtime, tokenizer, adapter } = await openEngine({ ...options, rank });
+    const { identity, runtime, tokenizer, adapter } = await openEngine({ ...options, rank });
     const lora =
       adapter ??
-      emptyAdapter(folder.config, folder.sha256, { rank, lora_alpha: 2 * rank, seed: options.seed ?? 0 });
+      emptyAdapter(identity.config, identity.sha256, { rank, lora_alpha: 2 * rank, seed: options.seed ?? 0 });
     const trainer = await Trainer.create(runtime, {
       rows: Math.max(ROWS, 2 * runtime.config.context_window_size),
       rank: lora.rank,
@@ -60,7 +60,11 @@ export const command: Command = {
         });
       },
     });
-    const { safetensors, adapterConfig } = writeAdapter(await trainer.adapter(), folder.config, folder.name);
+    const { safetensors, adapterConfig } = writeAdapter(
+      await trainer.adapter(),
+      identity.config,
+      identity.name,
+    );
     await writeFiles(options.out, {
       'adapter_model.safetensors': safetensors,
       'adapter_config.json': `${JSON.stringify(adapterConfig, null, 1)}\n`,

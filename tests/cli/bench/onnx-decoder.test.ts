@@ -29,7 +29,7 @@ describe.each([
 ])('$name in ONNX Runtime', ({ open }) => {
   it('has the same logits, after a prompt and token by token', async () => {
     const folder = await open();
-    const runtime = new ModelRuntime(await testGpu(), folder, 8);
+    const runtime = ModelRuntime.of(await testGpu(), folder, 8);
     const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
     slot.load(null);
     const generator = await Generator.create(runtime, slot, 'f32');

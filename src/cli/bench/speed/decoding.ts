@@ -47,7 +47,7 @@ export async function measureDecoding(
   const config = { ...folder.config, stop_token_ids: [] };
   const adapters: AdapterRatio[] = [];
   for (const rank of RANKS) adapters.push(await adapterRatio(gpu, { ...folder, config }, rank));
-  const runtime = new ModelRuntime(gpu, { ...folder, config }, DEFAULT_LORA.rank);
+  const runtime = ModelRuntime.of(gpu, { ...folder, config }, DEFAULT_LORA.rank);
   const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
   slot.load(null);
   const prompt = randomIds(createRandom(3), PROMPT_TOKENS, config.vocab_size);
@@ -105,7 +105,7 @@ function likeliest(logits: Float32Array): number {
 async function adapterRatio(gpu: Gpu, folder: ModelFolder, rank: number): Promise<AdapterRatio> {
   const { rounds, tokens } = ADAPTER_RUNS;
   const { config, sha256, tensors } = folder;
-  const runtime = new ModelRuntime(gpu, folder, rank);
+  const runtime = ModelRuntime.of(gpu, folder, rank);
   const prompt = randomIds(createRandom(4), PROMPT_TOKENS, config.vocab_size);
   const adapter = emptyAdapter(config, sha256, { rank, lora_alpha: 2 * rank, seed: 1 });
   const slots = [null, adapter].map((loaded) => {

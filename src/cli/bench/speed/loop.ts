@@ -38,7 +38,7 @@ export async function measureLoop(
   hyperparameters: Hyperparameters,
   rounds: number,
 ): Promise<LoopFigures> {
-  const runtime = new ModelRuntime(gpu, folder, DEFAULT_LORA.rank);
+  const runtime = ModelRuntime.of(gpu, folder, DEFAULT_LORA.rank);
   const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
   slot.load(null);
   const generator = await Generator.create(runtime, slot);
