@@ -2,6 +2,8 @@ import type { ChatTokenizer } from '../text/tokenizer';
 import { fitConversation } from '../text/fit';
 import { ThumbprintError } from '../shared/errors';
 import type { Signal, SkippedSignal } from '../shared/records';
+import { rowsOf } from '../model/packed-batch';
+import { groupOf } from '../training/examples';
 import type { TrainingExample } from '../training/types';
 
 export interface ExampleSet {
@@ -15,6 +17,8 @@ export interface ExampleOptions {
   /** sha-256 of the model: reference log-probabilities of another model are not used. */
   model: string;
   contextLength: number;
+  /** Most tokens of one example, where the device has less room than the model. */
+  longest?: number;
 }
 
 /** Turns active signals into training examples, one each, with the signal's id. */
@@ -22,7 +26,15 @@ export function examplesOf(signals: readonly Signal[], options: ExampleOptions):
   const set: ExampleSet = { examples: [], skipped: [] };
   for (const signal of signals) {
     try {
-      set.examples.push(exampleOf(signal, options));
+      const example = exampleOf(signal, options);
+      const size = rowsOf(groupOf(example));
+      if (size > (options.longest ?? Infinity)) {
+        throw new ThumbprintError(
+          'bad-input',
+          `The conversation is too long to learn from on this device: ${size} tokens, it has room for ${options.longest}.`,
+        );
+      }
+      set.examples.push(example);
     } catch (error) {
       if (!(error instanceof ThumbprintError)) throw error;
       set.skipped.push({ signalId: signal.id, reason: error.message });

@@ -82,8 +82,10 @@ export class Updates {
    */
   async run(checkpoint?: TrainingCheckpoint): Promise<UpdateEnd> {
     return this.alone('Learning from your judgements.', checkpoint?.step ?? 0, async () => {
-      const draft = await this.draft(checkpoint);
-      return this.withTrainer((trainer) => this.train(trainer, draft, checkpoint));
+      return this.withTrainer(async (trainer) => {
+        const draft = await this.draft(checkpoint, trainer.rows);
+        return this.train(trainer, draft, checkpoint);
+      });
     });
   }
 
@@ -176,7 +178,8 @@ export class Updates {
     };
   }
 
-  private async draft(checkpoint: TrainingCheckpoint | undefined): Promise<Draft> {
+  /** @param longest tokens that one example may have. */
+  private async draft(checkpoint: TrainingCheckpoint | undefined, longest: number): Promise<Draft> {
     const { storage, host } = this.context;
     const all = await storage.listSignals();
     const plan = planUpdate(all, activeSignals(all), host.hyperparameters);
@@ -189,6 +192,7 @@ export class Updates {
       tokenizer: host.tokenizer,
       model: host.identity.sha256,
       contextLength: host.identity.config.context_window_size,
+      longest,
     };
     const train = examplesOf(chosen(plan.train, checkpoint?.signalIds), options);
     const heldOut = examplesOf(chosen(plan.heldOut, checkpoint?.heldOutIds), options);

@@ -169,6 +169,29 @@ export class Gpu {
     }
   }
 
+  /**
+   * What `make` returns, which creates buffers.
+   * @throws ThumbprintError `out-of-memory` when the device has no room for all of them: then none stays behind.
+   */
+  async makeRoom<T>(make: () => T): Promise<T> {
+    const before = new Set(this.buffers);
+    this.device.pushErrorScope('out-of-memory');
+    let made: { value: T } | undefined;
+    let failure: unknown;
+    try {
+      made = { value: make() };
+    } catch (error) {
+      failure = error;
+    }
+    // Others may create buffers while this one waits.
+    const own = [...this.buffers].filter((buffer) => !before.has(buffer));
+    const refused = await this.device.popErrorScope();
+    if (made && !refused) return made.value;
+    this.destroy(...own);
+    if (!refused) throw failure;
+    throw new ThumbprintError('out-of-memory', `The graphics device has no memory left: ${refused.message}`);
+  }
+
   destroy(...buffers: GPUBuffer[]): void {
     for (const buffer of buffers) {
       this.buffers.delete(buffer);

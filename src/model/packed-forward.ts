@@ -61,13 +61,15 @@ export class PackedForward {
   /** Most targets that the head takes at once. */
   readonly chunkRows: number;
   private readonly chunk: GPUBuffer;
-  private readonly chunkGradients: GPUBuffer;
+  /** What the head computes of a chunk, [chunkRows, D] and [chunkRows, vocab]. */
+  private readonly chunkBuffers: Record<'hidden' | 'normed' | 'logits' | 'gradients', GPUBuffer>;
   private readonly memory: Allocation;
   /** What runs a layer, by layer; and what runs it where it keeps its activations. */
   private layers: { shared: Program; kept?: Program }[] = [];
   private head: Program | null = null;
 
-  private constructor(
+  /** Allocates everything; `compile` comes next. */
+  constructor(
     gpu: Gpu,
     weights: ModelWeights,
     adapter: AdapterSlot,
@@ -114,7 +116,14 @@ export class PackedForward {
     this.targetGradients = matrix('target gradients', padded, config.hidden_size);
     this.chunk = memory.uniform('chunk', 16);
     this.chunkRows = Math.min(padded, Math.max(8, Math.floor(LOGIT_BYTES / (config.vocab_size * 32)) * 8));
-    this.chunkGradients = matrix('chunk gradients', this.chunkRows, config.hidden_size);
+    const chunk = (label: string, columns: number): GPUBuffer =>
+      matrix(`chunk ${label}`, this.chunkRows, columns);
+    this.chunkBuffers = {
+      hidden: chunk('hidden', config.hidden_size),
+      normed: chunk('normed', config.hidden_size),
+      logits: chunk('logits', config.vocab_size),
+      gradients: chunk('gradients', config.hidden_size),
+    };
   }
 
   static async create(
@@ -125,16 +134,19 @@ export class PackedForward {
     options: PackedForwardOptions,
   ): Promise<PackedForward> {
     const forward = new PackedForward(gpu, weights, adapter, options);
-    const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, cache, dispatches);
-    [forward.head, ...forward.layers] = await Promise.all([
-      build(forward.headDispatches()),
-      ...weights.layers.map(async (_, layer) => {
-        const shared = await build(forward.layerDispatches(layer, forward.shared));
-        const slot = forward.kept[layer];
-        return slot ? { shared, kept: await build(forward.layerDispatches(layer, slot)) } : { shared };
+    await forward.compile(cache);
+    return forward;
+  }
+
+  async compile(cache: PipelineCache): Promise<void> {
+    const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(this.gpu, cache, dispatches);
+    [this.head, ...this.layers] = await Promise.all([
+      build(this.headDispatches()),
+      ...this.kept.map(async (slot, layer) => {
+        const shared = await build(this.layerDispatches(layer, this.shared));
+        return slot ? { shared, kept: await build(this.layerDispatches(layer, slot)) } : { shared };
       }),
     ]);
-    return forward;
   }
 
   /** Most tokens of a batch. */
@@ -200,7 +212,8 @@ export class PackedForward {
     encode(this.gpu, encoder, size, required(this.head, 'head program'));
     if (this.gradient) {
       const row = this.context.weights.config.hidden_size * 4;
-      encoder.copyBufferToBuffer(this.chunkGradients, 0, this.targetGradients, start * row, count * row);
+      const { gradients } = this.chunkBuffers;
+      encoder.copyBufferToBuffer(gradients, 0, this.targetGradients, start * row, count * row);
     }
     this.gpu.device.queue.submit([encoder.finish()]);
   }
@@ -217,11 +230,7 @@ export class PackedForward {
     const { gradient, targets, logprobs, chunk } = this;
     const { weights, adapter, tile } = this.context;
     const { hidden_size, vocab_size } = weights.config;
-    const matrix = (label: string, columns: number): GPUBuffer =>
-      this.memory.storage(label, this.chunkRows * columns * 4);
-    const h = matrix('chunk hidden', hidden_size);
-    const normed = matrix('chunk normed', hidden_size);
-    const logits = matrix('chunk logits', vocab_size);
+    const { hidden: h, normed, logits, gradients } = this.chunkBuffers;
     const x = required(this.streams.at(-1), 'last stream');
     const head = { tile, matrix: weights.head, lora: null, loraUniform: adapter.uniform, batch: chunk };
     const forward = [
@@ -234,7 +243,7 @@ export class PackedForward {
     return [
       ...forward,
       linearBackward({ ...head, dy: logits, dx: normed }),
-      rmsNormBackward({ norm: weights.norm, x: h, dy: normed, dx: this.chunkGradients, accumulate: false }),
+      rmsNormBackward({ norm: weights.norm, x: h, dy: normed, dx: gradients, accumulate: false }),
     ];
   }
 }

@@ -12,7 +12,8 @@ import { type LayerSlot, PackedForward, type Turn } from '../model/packed-forwar
 import type { ModelRuntime } from '../model/runtime';
 import { type Score, scoreSequences } from '../model/scorer';
 import { required } from '../shared/assert';
-import { backwardLayer, createBackwardBuffers } from './backward';
+import { ThumbprintError } from '../shared/errors';
+import { type BackwardBuffers, backwardLayer, createBackwardBuffers } from './backward';
 import {
   EXAMPLE_WORDS,
   type ExampleBatch,
@@ -34,13 +35,17 @@ const BETA_2 = 0.999;
 const EPSILON = 1e-8;
 
 const KEEP_BYTES = 64 * 2 ** 20;
+const MEMORY_BYTES = 512 * 2 ** 20;
 
 /** Tokens of the first micro-batch when submits are to be short, and the fewest there are. */
 const FIRST_ROWS = 64;
 const LEAST_ROWS = 32;
 
+/** Fewer tokens than that are no room to train in. */
+const LEAST_ROOM = 128;
+
 export interface TrainerOptions {
-  /** Most tokens of one micro-batch: bounds memory. */
+  /** Most tokens of one micro-batch, where the device has the room. */
   rows: number;
   /**
    * Milliseconds that a submit should take at most: micro-batches shrink and grow to keep to it, so that other work gets
@@ -49,10 +54,22 @@ export interface TrainerOptions {
   submitMs?: number;
   /** Memory in which layers may keep their activations instead of computing them twice; 64 MiB when absent. */
   keepBytes?: number;
+  /** What training may take of the device's memory; 512 MiB when absent. */
+  memoryBytes?: number;
   rank: number;
   lora_alpha: number;
   /** Awaited before every submit, so that chat goes first. */
   turn?: Turn;
+}
+
+/** Most tokens of a micro-batch, and memory for kept activations. */
+type Room = Required<Pick<TrainerOptions, 'rows' | 'keepBytes'>>;
+
+/** What to try, from what is fastest to what fits anywhere. */
+function roomsOf({ rows, keepBytes = KEEP_BYTES }: TrainerOptions): Room[] {
+  const rooms = [keepBytes, keepBytes / 4, 0].map((bytes): Room => ({ rows, keepBytes: bytes }));
+  for (let fewer = rows >> 1; fewer >= LEAST_ROOM; fewer >>= 1) rooms.push({ rows: fewer, keepBytes: 0 });
+  return rooms;
 }
 
 /** Trains one adapter on the device, step by step, and scores replies with it. */
@@ -68,7 +85,8 @@ export class Trainer {
     GPUBuffer
   >;
   private readonly memory: Allocation;
-  private forward: PackedForward | null = null;
+  private readonly forward: PackedForward;
+  private readonly backward: BackwardBuffers;
   private comparison: Comparison | null = null;
   private programs: {
     loss: Program;
@@ -78,18 +96,15 @@ export class Trainer {
     norm: Program;
     update: Program;
   } | null = null;
-  private stream: GPUBuffer | null = null;
   private steps = 0;
   /** Tokens of a micro-batch at present. */
   private packedRows: number;
 
-  private constructor(runtime: ModelRuntime, options: TrainerOptions) {
+  private constructor(runtime: ModelRuntime, options: TrainerOptions, room: Room) {
     const { gpu, layout } = runtime;
     this.runtime = runtime;
     this.gpu = gpu;
     this.options = options;
-    // The first micro-batches are small: nothing is known of the device yet.
-    this.packedRows = Math.min(options.rows, FIRST_ROWS);
     this.turn = options.turn ?? (() => Promise.resolve());
     this.slot = new AdapterSlot(gpu, layout, 'training');
     const memory = new Allocation(gpu);
@@ -108,36 +123,64 @@ export class Trainer {
       loss: memory.uniform('loss', 16),
       adamw: memory.uniform('adamw', 48),
     };
+    this.forward = new PackedForward(gpu, runtime.weights, this.slot, { ...room, gradient: true });
+    this.backward = createBackwardBuffers(memory, this.forward);
+    // Where submits are to be short the first micro-batches are small: nothing is known of the device yet.
+    this.packedRows = options.submitMs === undefined ? this.mostRows : Math.min(room.rows, FIRST_ROWS);
   }
 
-  /** Allocates everything a step needs and compiles its kernels. */
+  /**
+   * Allocates everything a step needs, before the first one, and compiles its kernels. Where that is more than training
+   * may take or the device has, layers keep fewer activations, then micro-batches become smaller.
+   * @throws ThumbprintError `out-of-memory` when not even the smallest fit.
+   */
   static async create(runtime: ModelRuntime, options: TrainerOptions): Promise<Trainer> {
-    const trainer = new Trainer(runtime, options);
-    const { gpu, pipelines, weights } = runtime;
-    const forward = await PackedForward.create(gpu, pipelines, weights, trainer.slot, {
-      rows: options.rows,
-      gradient: true,
-      keepBytes: options.keepBytes ?? KEEP_BYTES,
-    });
-    trainer.forward = forward;
-    if (options.submitMs === undefined) trainer.packedRows = trainer.mostRows;
-    const backward = createBackwardBuffers(trainer.memory, forward);
-    trainer.stream = backward.stream;
+    const { gpu } = runtime;
+    const rooms = roomsOf(options);
+    for (const [index, room] of rooms.entries()) {
+      const isLast = index === rooms.length - 1;
+      try {
+        const { trainer, bytes } = await gpu.makeRoom(() => {
+          const before = gpu.liveBytes;
+          return { trainer: new Trainer(runtime, options, room), bytes: gpu.liveBytes - before };
+        });
+        if (bytes <= (options.memoryBytes ?? MEMORY_BYTES) || isLast) {
+          await trainer.compile();
+          return trainer;
+        }
+        trainer.destroy();
+      } catch (cause) {
+        if (!(cause instanceof ThumbprintError) || cause.code !== 'out-of-memory') throw cause;
+        if (isLast)
+          throw new ThumbprintError(
+            'out-of-memory',
+            `Training does not fit into the memory of the graphics device. Close other tabs and programs that use it, or choose a smaller model. (${cause.message})`,
+            { cause },
+          );
+      }
+    }
+    throw new ThumbprintError('internal', 'no room was tried');
+  }
+
+  private async compile(): Promise<void> {
+    const { forward, backward, gpu } = this;
+    const { pipelines, weights, layout } = this.runtime;
     const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, pipelines, dispatches);
-    const { examples, sequences, coefficients, metrics, loss, partials } = trainer.buffers;
-    const { gradients, ...moments } = trainer.arenas;
+    const { examples, sequences, coefficients, metrics, loss, partials } = this.buffers;
+    const { gradients, ...moments } = this.arenas;
     const { batch } = forward.context;
     const { logprobs, targets, targetGradients: dh } = forward;
-    const arena = { size: runtime.layout.size, gradients, partials };
+    const arena = { size: layout.size, gradients, partials };
     const size = weights.config.hidden_size;
     const update = {
       ...arena,
       ...moments,
       layers: weights.layers.length,
-      parameters: trainer.slot.arena,
-      uniform: trainer.buffers.adamw,
+      parameters: this.slot.arena,
+      uniform: this.buffers.adamw,
     };
-    const [lossProgram, scatter, norm, updateProgram, ...layers] = await Promise.all([
+    const [, lossProgram, scatter, norm, updateProgram, ...layers] = await Promise.all([
+      forward.compile(pipelines),
       build([preference({ examples, sequences, logprobs, coefficients, metrics, loss, batch })]),
       build([scatterRows({ size, dh, targets, coefficients, dx: backward.stream, batch })]),
       build([gradNorm(arena)]),
@@ -149,8 +192,12 @@ export class Trainer {
         return { shared: await of(forward.shared), ...(slot ? { kept: await of(slot) } : {}) };
       }),
     ]);
-    trainer.programs = { loss: lossProgram, scatter, norm, update: updateProgram, layers };
-    return trainer;
+    this.programs = { loss: lossProgram, scatter, norm, update: updateProgram, layers };
+  }
+
+  /** Most tokens of one example. */
+  get rows(): number {
+    return this.forward.rows;
   }
 
   /** Starts from an adapter, with fresh moments. */
@@ -225,7 +272,7 @@ export class Trainer {
   async score(sequences: readonly Sequence[], which: 'adapter' | 'base'): Promise<Score[]> {
     this.slot.scale = which === 'base' ? 0 : 1;
     try {
-      return await scoreSequences(required(this.forward, 'forward pass'), sequences, this.turn);
+      return await scoreSequences(this.forward, sequences, this.turn);
     } finally {
       this.slot.scale = 1;
     }
@@ -234,13 +281,13 @@ export class Trainer {
   /** How far the adapter's predictions of each reply lie from the base model's. */
   async compare(sequences: readonly Sequence[]): Promise<Divergence[]> {
     const { gpu, pipelines } = this.runtime;
-    this.comparison ??= await Comparison.create(gpu, pipelines, required(this.forward, 'forward pass'));
+    this.comparison ??= await Comparison.create(gpu, pipelines, this.forward);
     return this.comparison.measure(sequences, this.turn);
   }
 
   destroy(): void {
     this.comparison?.destroy();
-    this.forward?.destroy();
+    this.forward.destroy();
     this.slot.destroy();
     this.memory.destroy();
   }
@@ -258,7 +305,7 @@ export class Trainer {
     let loss = 0;
     let margin = 0;
     let largest = { rows: 0, longestMs: 0 };
-    for (const part of microBatches(examples, rows, this.options.rows)) {
+    for (const part of microBatches(examples, Math.min(rows, this.rows), this.rows)) {
       const { metrics, ...size } = await this.microBatch(packExamples(part, examples.length), lowest);
       if (size.rows > largest.rows) largest = size;
       for (let i = 0; i < part.length; i++) {
@@ -278,7 +325,7 @@ export class Trainer {
     { packed, examples, sequences, exampleCount }: ExampleBatch,
     lowest: number,
   ): Promise<{ metrics: Float32Array; rows: number; longestMs: number }> {
-    const forward = required(this.forward, 'forward pass');
+    const { forward } = this;
     const { loss, scatter, layers } = required(this.programs, 'programs');
     const size: BatchSize = {
       tokens: packed.rows,
@@ -290,7 +337,7 @@ export class Trainer {
     this.gpu.write(this.buffers.sequences, sequences);
     await forward.run(packed, size, this.turn);
     const encoder = this.gpu.device.createCommandEncoder();
-    encoder.clearBuffer(required(this.stream, 'stream'));
+    encoder.clearBuffer(this.backward.stream);
     encode(this.gpu, encoder, size, loss, scatter);
     this.gpu.device.queue.submit([encoder.finish()]);
     let longestMs = 0;
@@ -315,7 +362,7 @@ export class Trainer {
 
   /** Larger micro-batches gain nothing, and cannot keep their activations. */
   private get mostRows(): number {
-    return Math.min(this.options.rows, required(this.forward, 'forward pass').keptRows || Infinity);
+    return Math.min(this.rows, this.forward.keptRows || Infinity);
   }
 
   private writeLoss({ beta, label_smoothing, sft_weight, baseline }: Hyperparameters): void {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { balanceThumbs, examplesOf } from '../../src/adaptation/examples';
+import { rowsOf } from '../../src/model/packed-batch';
 import { planUpdate } from '../../src/adaptation/plan';
 import type { Signal } from '../../src/shared/records';
 import {
@@ -10,6 +11,7 @@ import {
   versionWithout,
   waitingSignals,
 } from '../../src/shared/signals';
+import { groupOf } from '../../src/training/examples';
 import { DEFAULT_HYPERPARAMETERS } from '../../src/training/types';
 import { receiptOf } from '../support/receipt';
 
@@ -161,6 +163,16 @@ describe('signals', () => {
       'Both replies are the same.',
       'The reply is too long to learn from.',
       expect.stringContaining('too long for the model'),
+    ]);
+  });
+
+  it('that the device has no room for are left out, with the reason', () => {
+    const signals = [signal({ chosen: 'short' }), signal({ chosen: 'a longer one' })];
+    const [size = NaN] = examplesOf(signals, OPTIONS).examples.map((example) => rowsOf(groupOf(example)));
+    const set = examplesOf(signals, { ...OPTIONS, longest: size });
+    expect(set.examples).toHaveLength(1);
+    expect(set.skipped.map(({ reason }) => reason)).toEqual([
+      expect.stringMatching(/too long to learn from on this device: \d+ tokens, it has room for \d+/),
     ]);
   });
 

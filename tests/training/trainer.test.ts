@@ -7,6 +7,7 @@ import { microBatches } from '../../src/training/examples';
 import { Trainer, type TrainerOptions } from '../../src/training/trainer';
 import { DEFAULT_HYPERPARAMETERS, lowestTrained, type TrainingExample } from '../../src/training/types';
 import { createRandom } from '../../src/shared/random';
+import { ThumbprintError } from '../../src/shared/errors';
 import { type ReferenceAdapter, seededAdapter, toReference } from '../reference/adapter';
 import { packBatch } from '../reference/batch';
 import { cosine, expectClose, relativeL2 } from '../reference/check';
@@ -125,6 +126,52 @@ describe('the trainer', () => {
     expect(half.bytes).toBeGreaterThan(none.bytes);
     expect(all.gradients).toEqual(none.gradients);
     expect(half.gradients).toEqual(none.gradients);
+  });
+
+  describe('where there is little memory', () => {
+    const options = { rows: 512, keepBytes: 6 * 2 ** 20, ...LORA };
+    const room = async (memoryBytes: number) => {
+      const { gpu } = runtime;
+      const before = gpu.liveBytes;
+      const trainer = await Trainer.create(runtime, { ...options, memoryBytes });
+      const made = { bytes: gpu.liveBytes - before, rows: trainer.rows };
+      trainer.destroy();
+      expect(gpu.liveBytes).toBe(before);
+      return made;
+    };
+
+    it('keeps fewer activations, then makes micro-batches smaller, down to a least size', async () => {
+      const all = await room(2 ** 40);
+      const none = await room(all.bytes - 1);
+      const half = await room(none.bytes - 1);
+      const least = await room(1);
+      expect([all, none, half, least].map(({ rows }) => rows)).toEqual([512, 512, 256, 128]);
+      expect(none.bytes).toBeLessThan(all.bytes);
+      expect(half.bytes).toBeLessThan(none.bytes);
+      expect(least.bytes).toBeGreaterThan(1);
+    });
+
+    it('does the same when the device refuses, and says what to do when nothing fits', async () => {
+      const { gpu } = runtime;
+      const before = gpu.liveBytes;
+      const { bytes } = await room(1);
+      const createBuffer = gpu.createBuffer.bind(gpu);
+      const refuseAbove = (most: number): void => {
+        gpu.createBuffer = (label, size, usage) => {
+          if (gpu.liveBytes - before + size > most) throw new ThumbprintError('out-of-memory', 'no more');
+          return createBuffer(label, size, usage);
+        };
+      };
+      try {
+        refuseAbove(bytes + 2 ** 16);
+        expect(await room(2 ** 40)).toEqual({ bytes, rows: 128 });
+        refuseAbove(bytes - 1);
+        await expect(room(2 ** 40)).rejects.toThrow(/does not fit .* smaller model. \(no more\)/);
+      } finally {
+        gpu.createBuffer = createBuffer;
+      }
+      expect(gpu.liveBytes).toBe(before);
+    });
   });
 
   it('spares the layers that would hardly learn', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type SpeedFigures, speedMarkdown } from '../../../src/cli/bench/speed/report';
-import { compete, median } from '../../../src/cli/bench/speed/rounds';
+import { compete, median, Times } from '../../../src/cli/bench/speed/rounds';
 
 const FIGURES: SpeedFigures = {
   device: 'a device',
@@ -39,6 +39,7 @@ const FIGURES: SpeedFigures = {
         { rank: 4, ratio: 1.04, bytes: 0.1 },
         { rank: 8, ratio: 1.2, bytes: 0.2 },
       ],
+      trainingBytes: 30e6,
     },
   ],
   loop: {
@@ -47,9 +48,10 @@ const FIGURES: SpeedFigures = {
     swap: 5,
     step: 720,
     forward: 200,
+    stepPerForward: 3.6,
     unsharedPerShared: 1.5,
     reply: 5,
-    replyWhileTraining: 6,
+    whileTraining: 1.2,
   },
 };
 
@@ -85,7 +87,7 @@ describe('the report on speed', () => {
 it('lets contestants take turns and answers the medians of all rounds but the first', async () => {
   const order: string[] = [];
   const answers = [100, 3, 1, 2];
-  const medians = await compete(
+  const times = await compete(
     [
       {
         name: 'a',
@@ -97,7 +99,16 @@ it('lets contestants take turns and answers the medians of all rounds but the fi
     3,
   );
   expect(order.join('')).toBe('abababab');
-  expect(medians.get('a')).toBe(2);
-  expect(medians.get('b')).toBeLessThan(50);
+  expect(times.of('a')).toBe(2);
+  expect(times.of('b')).toBeLessThan(50);
+  expect(Object.keys(times.medians())).toEqual(['a', 'b']);
   expect(median([])).toBeNaN();
+  // Each round by itself: a slow one slows both.
+  const rounds = new Times(
+    new Map([
+      ['one', [2, 20, 4]],
+      ['other', [1, 5, 2]],
+    ]),
+  );
+  expect(rounds.ratio('one', 'other')).toBe(2);
 });

@@ -6,6 +6,7 @@ import { perToken } from '../../../generation/timing';
 import { AdapterSlot } from '../../../model/lora';
 import { ModelRuntime } from '../../../model/runtime';
 import { createRandom } from '../../../shared/random';
+import { Trainer } from '../../../training/trainer';
 import { DEFAULT_LORA } from '../../../training/types';
 import { GREEDY } from '../greedy';
 import { ONNX_FORMS, OnnxDecoder } from '../peers/onnxruntime';
@@ -24,6 +25,8 @@ export interface DecodeRow {
   layers: number;
   /** A token with an adapter beside one without. */
   adapters: AdapterRatio[];
+  /** Bytes that training takes beyond the weights: micro-batches of 256 tokens, no activations kept, rank 8. */
+  trainingBytes: number;
 }
 
 export interface AdapterRatio {
@@ -34,8 +37,10 @@ export interface AdapterRatio {
 }
 
 const RANKS = [4, 8];
+/** Tokens of a micro-batch whose memory is told. */
+const TRAINED_ROWS = 256;
 /** Adapters cost little: it takes more rounds to see how much. */
-const ADAPTER_RUNS = { rounds: 9, tokens: 16 };
+const ADAPTER_RUNS = { rounds: 25, tokens: 8 };
 
 /** Times decoding with the same weights, here and in ONNX Runtime, where nobody has an adapter; then ours with one. */
 export async function measureDecoding(
@@ -48,6 +53,7 @@ export async function measureDecoding(
   const adapters: AdapterRatio[] = [];
   for (const rank of RANKS) adapters.push(await adapterRatio(gpu, { ...folder, config }, rank));
   const runtime = ModelRuntime.of(gpu, { ...folder, config }, DEFAULT_LORA.rank);
+  const trainingBytes = await bytesOfTraining(runtime);
   const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
   slot.load(null);
   const prompt = randomIds(createRandom(3), PROMPT_TOKENS, config.vocab_size);
@@ -68,10 +74,11 @@ export async function measureDecoding(
     return {
       model: folder.name,
       parameters: folder.parameters,
-      ms: Object.fromEntries(await compete(contestants, rounds)),
+      ms: (await compete(contestants, rounds)).medians(),
       dispatches: generators[0]?.dispatchesPerToken ?? NaN,
       layers: config.num_hidden_layers,
       adapters,
+      trainingBytes,
     };
   } finally {
     for (const generator of generators) generator.destroy();
@@ -127,9 +134,18 @@ async function adapterRatio(gpu: Gpu, folder: ModelFolder, rank: number): Promis
   runtime.destroy();
   return {
     rank,
-    ratio: (times.get('with') ?? NaN) / (times.get('without') ?? NaN),
+    ratio: times.ratio('with', 'without'),
     bytes: (size * 4) / bytesOf(tensors),
   };
+}
+
+async function bytesOfTraining(runtime: ModelRuntime): Promise<number> {
+  const { gpu } = runtime;
+  const before = gpu.liveBytes;
+  const trainer = await Trainer.create(runtime, { rows: TRAINED_ROWS, keepBytes: 0, ...DEFAULT_LORA });
+  const bytes = gpu.liveBytes - before;
+  trainer.destroy();
+  return bytes;
 }
 
 /** Bytes of the weights, the head's among them. */

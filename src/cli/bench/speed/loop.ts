@@ -26,10 +26,12 @@ export interface LoopFigures {
   swap: number;
   step: number;
   forward: number;
+  stepPerForward: number;
   /** A step of lone replies beside one of as many replies in pairs. */
   unsharedPerShared: number;
   reply: number;
-  replyWhileTraining: number;
+  /** A token of a reply while training, beside one without. */
+  whileTraining: number;
 }
 
 export async function measureLoop(
@@ -66,7 +68,7 @@ async function measureChat(
     hyperparameters: Hyperparameters;
     rounds: number;
   },
-): Promise<Pick<LoopFigures, 'token' | 'swap' | 'reply' | 'replyWhileTraining'>> {
+): Promise<Pick<LoopFigures, 'token' | 'swap' | 'reply' | 'whileTraining'>> {
   const { generator, slot, hyperparameters, rounds } = bench;
   const turns = new DeviceTurns();
   const never = new AbortController().signal;
@@ -102,19 +104,18 @@ async function measureChat(
   const times = await compete(
     [
       { name: 'reply', run: reply },
-      { name: 'replyWhileTraining', run: whileTraining },
+      { name: 'whileTraining', run: whileTraining },
       { name: 'token', run: () => perToken(generator, prompt, greedy(TOKENS)) },
       { name: 'swap', run: swap },
     ],
     rounds,
   );
   trainer.destroy();
-  const of = (name: string): number => times.get(name) ?? NaN;
   return {
-    token: of('token'),
-    swap: of('swap'),
-    reply: of('reply'),
-    replyWhileTraining: of('replyWhileTraining'),
+    token: times.of('token'),
+    swap: times.of('swap'),
+    reply: times.of('reply'),
+    whileTraining: times.ratio('whileTraining', 'reply'),
   };
 }
 
@@ -123,7 +124,7 @@ async function measureSteps(
   trainer: Trainer,
   hyperparameters: Hyperparameters,
   rounds: number,
-): Promise<Pick<LoopFigures, 'step' | 'forward' | 'unsharedPerShared'>> {
+): Promise<Pick<LoopFigures, 'step' | 'forward' | 'stepPerForward' | 'unsharedPerShared'>> {
   const { vocab_size } = runtime.config;
   const sequences = randomSequences(vocab_size, 40);
   const thumbs = await addReferences(trainer, randomThumbs(sequences));
@@ -148,6 +149,10 @@ async function measureSteps(
     ],
     rounds,
   );
-  const of = (name: string): number => times.get(name) ?? NaN;
-  return { step: of('step'), forward: of('forward'), unsharedPerShared: of('unshared') / of('shared') };
+  return {
+    step: times.of('step'),
+    forward: times.of('forward'),
+    stepPerForward: times.ratio('step', 'forward'),
+    unsharedPerShared: times.ratio('unshared', 'shared'),
+  };
 }

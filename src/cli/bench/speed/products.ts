@@ -59,7 +59,9 @@ export async function measureProducts(
       contestants: Contestant[],
     ): Promise<void> => {
       const times = await compete(contestants, rounds);
-      const ms = Object.fromEntries([...times].map(([name, all]) => [name, all / products]));
+      const ms = Object.fromEntries(
+        Object.entries(times.medians()).map(([name, all]) => [name, all / products]),
+      );
       results.push({ ...shape, what, rows, ms });
     };
     const forward = await own.forward();

@@ -8,21 +8,41 @@ export interface Contestant {
 /** Milliseconds before each turn: the threads of some still spin for a while after theirs. */
 const REST = 100;
 
-/** Median milliseconds (or what a contestant answers) of each. They take turns, since a machine's speed wanders; the first round warms up. */
-export async function compete(
-  contestants: readonly Contestant[],
-  rounds: number,
-): Promise<Map<string, number>> {
-  const times = contestants.map(() => [] as number[]);
+/** Milliseconds (or what a contestant answers) of each in every round, median and ratios of them. */
+export class Times {
+  private readonly times: ReadonlyMap<string, readonly number[]>;
+
+  constructor(times: ReadonlyMap<string, readonly number[]>) {
+    this.times = times;
+  }
+
+  of(name: string): number {
+    return median(this.times.get(name) ?? []);
+  }
+
+  /** Median over the rounds: in each, both ran one after the other. */
+  ratio(one: string, other: string): number {
+    const others = this.times.get(other) ?? [];
+    return median((this.times.get(one) ?? []).map((ms, round) => ms / (others[round] ?? NaN)));
+  }
+
+  medians(): Record<string, number> {
+    return Object.fromEntries([...this.times.keys()].map((name) => [name, this.of(name)]));
+  }
+}
+
+/** Lets contestants take turns, since a machine's speed wanders; the first round warms up. */
+export async function compete(contestants: readonly Contestant[], rounds: number): Promise<Times> {
+  const times = new Map(contestants.map(({ name }): [string, number[]] => [name, []]));
   for (let round = 0; round <= rounds; round++) {
-    for (const [i, { run }] of contestants.entries()) {
+    for (const { name, run } of contestants) {
       await new Promise((resolve) => setTimeout(resolve, REST));
       const started = performance.now();
       const answer = await run();
-      if (round > 0) times[i]?.push(typeof answer === 'number' ? answer : performance.now() - started);
+      if (round > 0) times.get(name)?.push(typeof answer === 'number' ? answer : performance.now() - started);
     }
   }
-  return new Map(contestants.map(({ name }, i) => [name, median(times[i] ?? [])]));
+  return new Times(times);
 }
 
 export function median(values: readonly number[]): number {

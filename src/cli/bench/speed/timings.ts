@@ -9,10 +9,14 @@ import { parseOptions } from '../../args';
 import { type CliEngine, openEngine } from '../../engine';
 import { modelHyperparameters } from '../../hyperparameters';
 import { printJson } from '../../io';
-import { GREEDY } from '../greedy';
-import { median } from './rounds';
+import { perToken } from '../../../generation/timing';
+import { greedy } from './decoding';
+import { compete } from './rounds';
 
-/** `bench decode|prefill|train-step`: medians over rounds after one that warms up. */
+/** Tokens of a reply that is timed. */
+const DECODED = 48;
+
+/** `bench decode|prefill|train-step`: medians over rounds. */
 export async function bench(args: readonly string[]): Promise<void> {
   const { options, rest } = parseOptions(args, {
     model: 'string',
@@ -38,40 +42,31 @@ async function generation(
 ): Promise<Record<string, Record<string, number>>> {
   const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
   slot.load(null);
-  // In one run, in turns: a machine's speed wanders.
+  const { vocab_size } = runtime.config;
   const types = runtime.gpu.device.features.has('shader-f16')
     ? (['f32', 'f16'] as const)
     : (['f32'] as const);
-  const measured = await Promise.all(
-    types.map(async (type) => ({
-      type,
-      generator: await Generator.create(runtime, slot, type),
-      prefill: [] as number[],
-      perToken: [] as number[],
-    })),
+  const generators = await Promise.all(
+    types.map(async (type) => ({ type, generator: await Generator.create(runtime, slot, type) })),
   );
-  for (let round = 0; round <= rounds; round++) {
-    // Another prompt each time: nothing of it is in the cache.
-    const prompt = randomIds(createRandom(round), tokens, runtime.config.vocab_size);
-    for (const { generator, prefill, perToken } of measured) {
-      const started = performance.now();
-      await generator.logits(prompt);
-      const filled = performance.now();
-      const { tokenIds } = await generator.generate(prompt, {
-        sampling: { ...GREEDY, max_tokens: 48 },
-        seed: 0,
-      });
-      if (round === 0) continue;
-      prefill.push(filled - started);
-      perToken.push((performance.now() - filled) / tokenIds.length);
-    }
-  }
+  const random = createRandom(1);
+  const times = await compete(
+    generators.map(({ type, generator }) => ({
+      name: type,
+      // Another prompt each time: nothing of it is in the cache.
+      run: async () => {
+        const prompt = randomIds(random, tokens, vocab_size);
+        return decode ? perToken(generator, prompt, greedy(DECODED)) : void (await generator.logits(prompt));
+      },
+    })),
+    rounds,
+  );
   return Object.fromEntries(
-    measured.map(({ type, generator, prefill, perToken }) => [
+    generators.map(({ type, generator }) => [
       type,
       decode
-        ? { ms_per_token: median(perToken), dispatches_per_token: generator.dispatchesPerToken }
-        : { tokens, ms: median(prefill), tokens_per_second: (1000 * tokens) / median(prefill) },
+        ? { ms_per_token: times.of(type), dispatches_per_token: generator.dispatchesPerToken }
+        : { tokens, ms: times.of(type), tokens_per_second: (1000 * tokens) / times.of(type) },
     ]),
   );
 }
@@ -85,23 +80,19 @@ async function trainStep(
   const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
   const sequences = randomSequences(runtime.config.vocab_size, tokens);
   const judged = await addReferences(trainer, randomThumbs(sequences));
-  const steps: number[] = [];
-  const forwards: number[] = [];
-  for (let round = 0; round <= rounds; round++) {
-    const started = performance.now();
-    await trainer.step(judged, hyperparameters);
-    const stepped = performance.now();
-    await trainer.score(sequences, 'base');
-    if (round === 0) continue;
-    steps.push(stepped - started);
-    forwards.push(performance.now() - stepped);
-  }
+  const times = await compete(
+    [
+      { name: 'step', run: () => trainer.step(judged, hyperparameters) },
+      { name: 'forward', run: () => trainer.score(sequences, 'base') },
+    ],
+    rounds,
+  );
   const rows = sequences.reduce((sum, { prompt, reply }) => sum + prompt.length - 1 + reply.length, 0);
   return {
     tokens: rows,
-    ms_per_step: median(steps),
-    ms_forward: median(forwards),
-    step_per_forward: median(steps.map((ms, i) => ms / (forwards[i] ?? NaN))),
+    ms_per_step: times.of('step'),
+    ms_forward: times.of('forward'),
+    step_per_forward: times.ratio('step', 'forward'),
   };
 }
 
