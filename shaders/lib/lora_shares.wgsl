@@ -3,9 +3,13 @@
 // product: the shares are of x·norm, and behind each workgroup's stands that of x·x. The including kernel fills `block`
 // (zeros where the input ends within it) and `squares`, or calls share_quad; it declares `lora`, next_a:
 // [NEXT_INNER, NEXT_IN] and shares: from NEXT_SHARES on [workgroups, NEXT_INNER (+ 1)].
+// SLICES threads, where there are so many, compute one share.
 const NEXT_WIDTH = NEXT_INNER + u32(NEXT_NORM);
+const SLICE_THREADS = THREADS / SLICES;
+const SLICE_BLOCK = BLOCK / SLICES;
 var<workgroup> block: array<f32, BLOCK>;
 var<workgroup> squares: array<f32, BLOCK / 4u>;
+var<workgroup> slices: array<f32, THREADS>;
 
 // A size that compilers do not know: unrolled, the loops up to it took them many seconds.
 fn opaque(size: u32) -> u32 {
@@ -21,15 +25,23 @@ fn write_shares(workgroup: u32, thread: u32, lane: u32) {
   let place = NEXT_SHARES + workgroup * NEXT_WIDTH;
   // Without an adapter only the squares count.
   let inner_count = select(NEXT_INNER, 0u, lora.scale == 0.0);
-  for (var first = 0u; first < inner_count; first += THREADS) {
-    let i = first + thread;
-    let a = (min(i, NEXT_INNER - 1u) * NEXT_IN + workgroup * BLOCK) / 4u;
+  for (var first = 0u; first < inner_count; first += SLICE_THREADS) {
+    let i = first + thread % SLICE_THREADS;
+    let begin = thread / SLICE_THREADS * SLICE_BLOCK;
+    let a = (min(i, NEXT_INNER - 1u) * NEXT_IN + workgroup * BLOCK + begin) / 4u;
     var share = 0.0;
-    for (var j = 0u; j < opaque(BLOCK); j += 8u) {
-      let values = load_eight_block(j, lane);
+    for (var j = 0u; j < opaque(SLICE_BLOCK); j += 8u) {
+      let values = load_eight_block(begin + j, lane);
       share += dot(next_a[a + j / 4u], values.low) + dot(next_a[a + j / 4u + 1u], values.high);
     }
-    if (i < NEXT_INNER) {
+    if (SLICES > 1u) {
+      slices[thread] = share;
+      workgroupBarrier();
+      for (var slice = 1u; slice < SLICES; slice++) {
+        share += slices[(slice * SLICE_THREADS + thread) % THREADS];
+      }
+    }
+    if (i < NEXT_INNER && thread < SLICE_THREADS) {
       shares[place + i] = share;
     }
   }

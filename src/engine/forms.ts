@@ -6,6 +6,7 @@ import type { Storage } from '../storage/database';
 
 const Tile = v.object({
   lanes: v.picklist([1, 4, 8]),
+  exact: v.boolean(),
   rows: v.picklist([4, 16]),
   attention: v.picklist([8, 32]),
   split: v.picklist([1, 8, 32]),

@@ -14,6 +14,8 @@ export interface GpuInfo {
 export interface Tile {
   /** How many lanes may share a load: every subgroup is at least that wide; 1 without subgroups. */
   lanes: 1 | 4 | 8;
+  /** Whether subgroups are exactly that wide. */
+  exact: boolean;
   /** Rows of a product that a thread computes. */
   rows: 4 | 16;
   /** Queries or keys that a workgroup of attention handles: all their threads go through what any of them sees. */
@@ -225,6 +227,7 @@ function tileFor(info: GPUAdapterInfo, subgroups: boolean): Tile {
   const lanes = subgroups && info.subgroupMinSize >= 8 ? 8 : subgroups && info.subgroupMinSize >= 4 ? 4 : 1;
   return {
     lanes,
+    exact: info.subgroupMinSize === lanes && info.subgroupMaxSize === lanes,
     rows: info.architecture === 'swiftshader' ? 16 : 4,
     attention: info.isFallbackAdapter ? 8 : 32,
     split: info.isFallbackAdapter ? 1 : 8,

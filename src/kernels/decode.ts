@@ -38,14 +38,36 @@ interface Shares {
   block: number;
 }
 
-/** What is known of the product that reads a row; null is none. */
-function nextConstants(next: RowInput | null): Dispatch['constants'] {
+/**
+ * What is known of the product that reads a row; null is none.
+ * @param threads of the workgroup that makes `block` values of it.
+ */
+function nextConstants(
+  tile: Tile,
+  next: RowInput | null,
+  { threads, block }: { threads: number; block: number },
+): Dispatch['constants'] {
   return {
+    THREADS: threads,
+    BLOCK: block,
+    SLICES: next?.lora ? slicesOf(tile, { threads, block, inner: inner(next.lora) }) : 1,
     NEXT_IN: next?.in ?? 0,
     NEXT_INNER: next?.lora ? inner(next.lora) : 0,
     NEXT_NORM: Boolean(next?.norm),
     NEXT_SHARES: next?.shares.offset ?? 0,
   };
+}
+
+/** How many threads compute one share of an inner product: as many as there are, in slices of whole loads. */
+function slicesOf(
+  { lanes, exact }: Tile,
+  { threads, block, inner }: { threads: number; block: number; inner: number },
+): number {
+  // Lanes that share loads walk through the block together.
+  if (lanes > 1 && !exact) return 1;
+  let slices = 1;
+  while (threads / (2 * slices) >= Math.max(lanes, inner) && block % (16 * slices) === 0) slices *= 2;
+  return slices;
 }
 
 /** x = the token's embedding, for the first layer's product, which norms it. */
@@ -72,9 +94,7 @@ export function embedRow(args: {
       D: embedding.columns,
       VOCAB: embedding.rows,
       SCALE_F16: embedding.scaleF16,
-      BLOCK: rowBlock(tile),
-      THREADS: Math.max(32, rowBlock(tile) / 4),
-      ...nextConstants(x),
+      ...nextConstants(tile, x, { threads: Math.max(32, rowBlock(tile) / 4), block: rowBlock(tile) }),
     },
     bindings: {
       weight: embedding.weight,
@@ -90,12 +110,24 @@ export function embedRow(args: {
   };
 }
 
+/** Threads that share a sum read different parts of the row: nothing to share among lanes. */
+function linearForm(tile: Tile): Tile {
+  return tile.split === 1 ? tile : { ...tile, lanes: 1 };
+}
+
 /** The text of `linearRow`. */
 export function linearRowSource(tile: Tile): KernelSource {
   const written = { shared: [], computed: ['x', 'block'] };
-  // Threads that share a sum read different parts of the row: nothing to share among lanes.
-  const form = tile.split === 1 ? tile : { ...tile, lanes: 1 as const };
-  return tiledSource(form, 'linear_row', linearShader, written, 'int4', 'lora', 'lora_shares', 'lora_up');
+  return tiledSource(
+    linearForm(tile),
+    'linear_row',
+    linearShader,
+    written,
+    'int4',
+    'lora',
+    'lora_shares',
+    'lora_up',
+  );
 }
 
 /**
@@ -120,9 +152,7 @@ export function linearRow(args: {
     constants: {
       IN: matrix.columns,
       OUT: out,
-      BLOCK: rowBlock(tile),
       SPLIT: tile.split,
-      THREADS: (rowBlock(tile) / 4) * tile.split,
       SCALE_F16: matrix.scaleF16,
       NORM: x.norm !== null,
       eps: x.norm?.eps ?? 0,
@@ -133,7 +163,10 @@ export function linearRow(args: {
       SHARES: x.shares.offset,
       SHARE_COUNT: workgroups(x.in, x.shares.block),
       NEXT: next !== null,
-      ...nextConstants(next),
+      ...nextConstants(linearForm(tile), next, {
+        threads: (rowBlock(tile) / 4) * tile.split,
+        block: rowBlock(tile),
+      }),
     },
     // What is not used is bound to the scales, which are read too.
     bindings: {
@@ -183,10 +216,11 @@ export function attentionRow(args: {
     constants: {
       ...attentionConstants(shape),
       GROUP: group,
-      BLOCK: group * shape.headDim,
       // A column each at the end.
-      THREADS: 8 * Math.max(8, Math.ceil(shape.headDim / 8)),
-      ...nextConstants(out),
+      ...nextConstants(tile, out, {
+        threads: 8 * Math.max(8, Math.ceil(shape.headDim / 8)),
+        block: group * shape.headDim,
+      }),
     },
     bindings: {
       qkv,

@@ -53,7 +53,7 @@ it('takes the fastest of each kind', () => {
 });
 
 describe('the forms in use', () => {
-  const other: Forms['batch'] = { lanes: 1, rows: 16, attention: 8, split: 8 };
+  const other: Forms['batch'] = { lanes: 1, exact: false, rows: 16, attention: 8, split: 8 };
 
   it('are those measured before, without measuring again', async () => {
     const forms = { batch: other, row: other };

@@ -147,7 +147,7 @@ export function tileForms(own: Tile): { name: string; tile: Tile }[] {
       name: 'of other heights',
       changes: { rows: own.rows === 4 ? 16 : 4, attention: own.attention === 8 ? 32 : 8 },
     },
-    { name: 'loads shared by four', changes: { lanes: 4 } },
+    { name: 'loads shared by four', changes: { lanes: 4, exact: false } },
     { name: 'no loads shared', changes: { lanes: 1 } },
   ];
   return forms
