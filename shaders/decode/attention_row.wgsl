@@ -9,7 +9,7 @@
 @group(0) @binding(3) var<storage, read_write> keys: array<Activation>;
 @group(0) @binding(4) var<storage, read_write> values: array<Activation>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
-@group(0) @binding(6) var<storage, read> next_a: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> next_a: array<vec4<u32>>;
 @group(0) @binding(7) var<storage, read_write> shares: array<f32>;
 @group(0) @binding(8) var<uniform> lora: Lora;
 

@@ -5,7 +5,7 @@
 @group(0) @binding(2) var<storage, read> tokens: array<Token>;
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> norm: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> next_a: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> next_a: array<vec4<u32>>;
 @group(0) @binding(6) var<storage, read_write> shares: array<f32>;
 @group(0) @binding(7) var<uniform> lora: Lora;
 

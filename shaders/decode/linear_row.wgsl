@@ -5,11 +5,11 @@
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> scale: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> lora_b: array<f32>;
+@group(0) @binding(3) var<storage, read> lora_b: array<u32>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 // Of x with NORM, of y with NEXT_NORM; no product has both.
 @group(0) @binding(5) var<storage, read> norm: array<f32>;
-@group(0) @binding(6) var<storage, read> next_a: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> next_a: array<vec4<u32>>;
 // Read from SHARES on, [SHARE_COUNT, INNER (+ 1)].
 @group(0) @binding(7) var<storage, read_write> shares: array<f32>;
 @group(0) @binding(8) var<uniform> lora: Lora;
@@ -39,15 +39,23 @@ fn next_norm(column: u32) -> vec4<f32> {
   return vec4<f32>(1.0);
 }
 
+// s·B·A·x̂ of four neighbouring columns; B is in halves.
 fn lora_part(column: u32) -> vec4<f32> {
   var sum = vec4<f32>();
   if (LORA && lora.scale != 0.0) {
     let first = lora_inner(0u, column);
-    for (var rank = 0u; rank < RANK; rank++) {
-      sum += inner[first + rank] * lora_up(column, rank);
+    for (var rank = 0u; rank < RANK; rank += 2u) {
+      let b = (column * RANK + rank) / 2u;
+      let pair = vec2<f32>(inner[first + rank], inner[first + rank + 1u]);
+      sum += vec4<f32>(
+        dot(unpack2x16float(lora_b[b]), pair),
+        dot(unpack2x16float(lora_b[b + RANK / 2u]), pair),
+        dot(unpack2x16float(lora_b[b + RANK]), pair),
+        dot(unpack2x16float(lora_b[b + 3u * RANK / 2u]), pair),
+      );
     }
   }
-  return sum;
+  return lora.scale * sum;
 }
 
 @compute @workgroup_size(THREADS)

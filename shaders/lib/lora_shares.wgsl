@@ -1,5 +1,5 @@
 // A product's LoRA begins where the product's input is made: a workgroup that has written BLOCK values of the input
-// computes their share of A·x, and the product adds up the shares. With NEXT_NORM the input is normed on its way to the
+// computes their share of A·x (A in halves), and the product adds up the shares. With NEXT_NORM the input is normed on its way to the
 // product: the shares are of x·norm, and behind each workgroup's stands that of x·x. The including kernel fills `block`
 // (zeros where the input ends within it) and `squares`, or calls share_quad; it declares `lora`, next_a:
 // [NEXT_INNER, NEXT_IN] and shares: from NEXT_SHARES on [workgroups, NEXT_INNER (+ 1)].
@@ -28,11 +28,14 @@ fn write_shares(workgroup: u32, thread: u32, lane: u32) {
   for (var first = 0u; first < inner_count; first += SLICE_THREADS) {
     let i = first + thread % SLICE_THREADS;
     let begin = thread / SLICE_THREADS * SLICE_BLOCK;
-    let a = (min(i, NEXT_INNER - 1u) * NEXT_IN + workgroup * BLOCK + begin) / 4u;
+    let a = (min(i, NEXT_INNER - 1u) * NEXT_IN + workgroup * BLOCK + begin) / 8u;
     var share = 0.0;
     for (var j = 0u; j < opaque(SLICE_BLOCK); j += 8u) {
       let values = load_eight_block(begin + j, lane);
-      share += dot(next_a[a + j / 4u], values.low) + dot(next_a[a + j / 4u + 1u], values.high);
+      let eight = next_a[a + j / 8u];
+      let low = vec4<f32>(unpack2x16float(eight.x), unpack2x16float(eight.y));
+      let high = vec4<f32>(unpack2x16float(eight.z), unpack2x16float(eight.w));
+      share += dot(low, values.low) + dot(high, values.high);
     }
     if (SLICES > 1u) {
       slices[thread] = share;

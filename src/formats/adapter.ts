@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { ThumbprintError } from '../shared/errors';
 import { createRandom } from '../shared/random';
 import type { AdapterRecord } from '../shared/records';
+import { LARGEST_HALF } from './half';
 import { linearShapes, type ModelConfig } from './model-config';
 import { readSafetensors, writeSafetensors } from './safetensors';
 import type { AdapterWeights, LoraTensor } from './tensors';
@@ -217,8 +218,9 @@ export function readAdapter(
       return new Float32Array(shape.reduce((product, n) => product * n, 1));
     };
     const tensor = { a: take('A', [r, projection.in]), b: take('B', [projection.out, r]) };
-    if (![...tensor.a, ...tensor.b].every(Number.isFinite))
-      problems.push(`${projection.path} holds numbers that are not finite`);
+    const fits = (value: number): boolean => Math.abs(value) <= LARGEST_HALF;
+    if (!tensor.a.every(fits) || !tensor.b.every(fits))
+      problems.push(`${projection.path} holds numbers that are not finite or larger than ${LARGEST_HALF}`);
     tensors.set(projection.path, tensor);
   }
   if (unknown.size > 0) problems.push(`this model has no ${[...unknown].join(', ')}`);

@@ -2,6 +2,9 @@
 
 const scratch = new DataView(new ArrayBuffer(4));
 
+/** No half is larger. */
+export const LARGEST_HALF = 65504;
+
 /** Value of half-precision bits. */
 export function halfToFloat(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;

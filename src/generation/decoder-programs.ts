@@ -1,6 +1,7 @@
 import { Allocation } from '../gpu/allocation';
 import type { Tile } from '../gpu/device';
 import { type Dispatch, Program } from '../gpu/program';
+import { packHalves } from '../kernels/decode';
 import { embed } from '../kernels/embed';
 import { sample } from '../kernels/sample';
 import { activationBytes, type ActivationType } from '../kernels/sources';
@@ -41,6 +42,8 @@ export interface DecoderPrograms {
   prefill: Program;
   /** Extends the cache by one token and computes the logits after it. */
   decode: Program;
+  /** Gets the adapter ready for `decode`, whenever it has changed. */
+  adapt: Program;
   /** Draws a token from the logits. */
   sample: Program;
   memory: Allocation;
@@ -94,10 +97,12 @@ export async function buildDecoder(
       forwardLayer(context, layer, cache, streamOf(layer), streamOf(layer + 1)),
     ),
   ];
+  const halves = memory.storage('adapter in halves', adapter.layout.size * 2);
   const decode = decodeToken({
     tile: gpu.forms.row,
     weights,
     adapter,
+    halves,
     memory,
     caches,
     capacity,
@@ -108,10 +113,11 @@ export async function buildDecoder(
   const { logits, seen, token, sampled, sampling } = buffers;
   const build = (dispatches: Dispatch[]): Promise<Program> =>
     Program.build(gpu, runtime.pipelines, dispatches);
-  const [prefillProgram, decodeProgram, draw] = await Promise.all([
+  const [prefillProgram, decodeProgram, adapt, draw] = await Promise.all([
     build(prefill),
     build(decode),
+    build([packHalves({ count: adapter.layout.size, floats: adapter.arena, halves })]),
     build([sample({ vocab: config.vocab_size, logits, seen, tokens: token, sampled, sampling })]),
   ]);
-  return { buffers, prefill: prefillProgram, decode: decodeProgram, sample: draw, memory };
+  return { buffers, prefill: prefillProgram, decode: decodeProgram, adapt, sample: draw, memory };
 }

@@ -165,8 +165,11 @@ export class Generator {
         `The prompt has ${prompt.length} tokens; the model takes 1 to ${this.capacity - 1}.`,
       );
     }
-    if (this.cachedRevision !== this.adapter.revision) this.cached = [];
-    this.cachedRevision = this.adapter.revision;
+    if (this.cachedRevision !== this.adapter.revision) {
+      this.cached = [];
+      this.cachedRevision = this.adapter.revision;
+      submit(this.gpu, ONE_TOKEN, this.programs.adapt);
+    }
     let known = 0;
     while (known < last && this.cached[known] === prompt[known]) known++;
     this.cached.length = known;

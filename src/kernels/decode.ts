@@ -1,13 +1,14 @@
 import attentionShader from '../../shaders/decode/attention_row.wgsl?raw';
 import embedShader from '../../shaders/decode/embed_row.wgsl?raw';
 import linearShader from '../../shaders/decode/linear_row.wgsl?raw';
+import packShader from '../../shaders/decode/pack_halves.wgsl?raw';
 import type { Tile } from '../gpu/device';
 import { type Dispatch, type KernelSource, workgroups } from '../gpu/program';
 import { type AttentionShape, attentionConstants } from './attention';
 import type { Int4Buffers } from './int4';
 import { inner, type LoraBuffers, partConstants } from './lora';
 import type { NormWeights } from './rms-norm';
-import { tiledSource } from './sources';
+import { kernelSource, tiledSource } from './sources';
 
 /** Columns that a workgroup writes: few threads of a CPU compute many; a GPU wants many threads, and few columns for each. */
 const BLOCKS = { 1: 128, 8: 64, 32: 16 } as const;
@@ -24,6 +25,7 @@ export interface RowInput {
   in: number;
   /** Applied on the way to the product. */
   norm: NormWeights | null;
+  /** In halves: `packHalves`. */
   lora: LoraBuffers | null;
   shares: Shares;
 }
@@ -68,6 +70,20 @@ function slicesOf(
   let slices = 1;
   while (threads / (2 * slices) >= Math.max(lanes, inner) && block % (16 * slices) === 0) slices *= 2;
   return slices;
+}
+
+const PACK_GROUPS = 1024;
+
+/** halves = the `count` numbers of floats, an even one, in f16. */
+export function packHalves(args: { count: number; floats: GPUBuffer; halves: GPUBuffer }): Dispatch {
+  const pairs = args.count / 2;
+  const groups = Math.min(workgroups(pairs, 64), PACK_GROUPS);
+  return {
+    kernel: kernelSource('pack_halves', packShader),
+    constants: { PAIRS: pairs, STRIDE: groups * 64 },
+    bindings: { floats: args.floats, halves: args.halves },
+    grid: () => [groups],
+  };
 }
 
 /** x = the token's embedding, for the first layer's product, which norms it. */
@@ -126,7 +142,7 @@ export function linearRowSource(tile: Tile): KernelSource {
     'int4',
     'lora',
     'lora_shares',
-    'lora_up',
+    'lora_inner',
   );
 }
 

@@ -27,7 +27,7 @@ interface LinearArgs {
 
 /** The text of `linear`, and of `linearBackward`. */
 export function linearSource(tile: Tile, type: ActivationType = 'f32'): KernelSource {
-  const pieces = ['batch', `activation_${type}`, 'int4', 'lora', 'lora_up'] as const;
+  const pieces = ['batch', `activation_${type}`, 'int4', 'lora', 'lora_inner', 'lora_up'] as const;
   return tiledSource(tile, 'linear', shader, { shared: ['x'] }, ...pieces);
 }
 

@@ -5,6 +5,7 @@ import int4 from '../../shaders/lib/int4.wgsl?raw';
 import loadEightPlain from '../../shaders/lib/load_eight_plain.wgsl?raw';
 import loadEightSubgroup from '../../shaders/lib/load_eight_subgroup.wgsl?raw';
 import lora from '../../shaders/lib/lora.wgsl?raw';
+import loraInner from '../../shaders/lib/lora_inner.wgsl?raw';
 import loraShares from '../../shaders/lib/lora_shares.wgsl?raw';
 import loraUp from '../../shaders/lib/lora_up.wgsl?raw';
 import scalesPlain from '../../shaders/lib/scales_plain.wgsl?raw';
@@ -23,6 +24,7 @@ const LIBRARY = {
   batch,
   int4,
   lora,
+  lora_inner: loraInner,
   lora_shares: loraShares,
   lora_up: loraUp,
   sum_row: sumRow,

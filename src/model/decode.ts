@@ -3,6 +3,7 @@ import type { Allocation } from '../gpu/allocation';
 import type { Tile } from '../gpu/device';
 import { type Dispatch, workgroups } from '../gpu/program';
 import { attentionRow, embedRow, linearRow, rowBlock, type RowInput } from '../kernels/decode';
+import type { LoraBuffers } from '../kernels/lora';
 import type { NormWeights } from '../kernels/rms-norm';
 import type { ActivationType } from '../kernels/sources';
 import { required } from '../shared/assert';
@@ -15,6 +16,8 @@ interface DecodeContext {
   tile: Tile;
   weights: ModelWeights;
   adapter: AdapterSlot;
+  /** f16 [adapter.layout.size]: the adapter as `packHalves` leaves it */
+  halves: GPUBuffer;
   /** Owns the buffers made here. */
   memory: Allocation;
   /** Keys and values of each layer, `capacity` rows of `type`. */
@@ -32,7 +35,7 @@ interface DecodeContext {
  * takes along what lies between it and the next. The residual stream is one row that grows in place.
  */
 export function decodeToken(context: DecodeContext): Dispatch[] {
-  const { tile, weights, adapter, memory, capacity, type, tokens, logits } = context;
+  const { tile, weights, adapter, halves, memory, capacity, type, tokens, logits } = context;
   const { config, rotation } = weights;
   const { hidden_size: hidden, num_attention_heads: heads, num_key_value_heads: kvHeads } = config;
   const shape = { type, heads, kvHeads, headDim: config.head_dim, capacity };
@@ -59,6 +62,11 @@ export function decodeToken(context: DecodeContext): Dispatch[] {
     return { name, in: size, values, block, offset };
   });
   const shares = row('LoRA shares', floats);
+  const { layout } = adapter;
+  const loraOf = (layer: number, name: LinearName): LoraBuffers => ({
+    rank: layout.rank,
+    ...layout.slices(halves, layer, name, 2),
+  });
   const input = (name: LinearName, layer: number, norm: NormWeights | null): RowInput => {
     const {
       in: size,
@@ -69,7 +77,7 @@ export function decodeToken(context: DecodeContext): Dispatch[] {
       places.find((place) => place.name === name),
       name,
     );
-    const lora = layer < weights.layers.length ? adapter.buffers(layer, name) : null;
+    const lora = layer < weights.layers.length ? loraOf(layer, name) : null;
     return { values, in: size, norm, lora, shares: { buffer: shares, offset, block } };
   };
   /** What a layer reads; behind the last one, the head. */

@@ -6,8 +6,8 @@ import type { LoraBuffers } from '../kernels/lora';
 import { required } from '../shared/assert';
 import { ThumbprintError } from '../shared/errors';
 
-/** Floats to which every tensor of the arena is aligned: 256 bytes, WebGPU's smallest binding step. */
-const ALIGNMENT = 64;
+/** Numbers to which every tensor of the arena is aligned: 256 bytes in f16, WebGPU's smallest binding step. */
+const ALIGNMENT = 128;
 
 interface Placement {
   layer: number;
@@ -95,11 +95,12 @@ export class LoraLayout {
     return { ...identity, tensors };
   }
 
-  /** The same place in any arena of this layout: parameters or gradients. */
+  /** The same place in any arena of this layout, of numbers of `bytes`: parameters or gradients. */
   slices(
     arena: GPUBuffer,
     layer: number,
     linear: LinearName,
+    bytes = 4,
   ): { a: BufferSlice; b: BufferSlice; parts: number[] } {
     const place = required(
       this.placements.find((candidate) => candidate.layer === layer && candidate.linear === linear),
@@ -107,8 +108,8 @@ export class LoraLayout {
     );
     const slice = (offset: number, floats: number): BufferSlice => ({
       buffer: arena,
-      offset: offset * 4,
-      size: floats * 4,
+      offset: offset * bytes,
+      size: floats * bytes,
     });
     return {
       a: slice(place.aOffset, place.parts.length * this.rank * place.in),

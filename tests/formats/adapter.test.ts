@@ -152,6 +152,16 @@ describe('a PEFT adapter', () => {
     expect(readAdapter(safetensors, { ...adapterConfig, ...empty }, TINY_CONFIG, BASE)).toEqual(adapter);
   });
 
+  it.each([NaN, Infinity, -65_536])('refuses a weight of %d', (weight) => {
+    const changed = scaleAdapter(adapter, 1);
+    const [path = '', tensor] = [...changed.tensors][0] ?? [];
+    if (tensor) changed.tensors.set(path, { ...tensor, b: tensor.b.slice().fill(weight, 1, 2) });
+    const { safetensors, adapterConfig } = writeAdapter(changed, TINY_CONFIG, 'tiny');
+    expect(() => readAdapter(safetensors, adapterConfig, TINY_CONFIG, BASE)).toThrow(
+      `${path} holds numbers that are not finite or larger than 65504`,
+    );
+  });
+
   it('survives damage to its tensors and to its config', async () => {
     const { safetensors, adapterConfig } = writeAdapter(adapter, TINY_CONFIG, 'tiny');
     const tensors = await fuzz(safetensors, 300, (bytes) =>

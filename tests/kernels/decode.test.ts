@@ -1,7 +1,8 @@
 import { describe, it } from 'vitest';
+import { halfToFloat } from '../../src/formats/half';
 import type { Tile } from '../../src/gpu/device';
 import type { AttentionShape } from '../../src/kernels/attention';
-import { attentionRow, embedRow, rowBlock } from '../../src/kernels/decode';
+import { attentionRow, embedRow, packHalves, rowBlock } from '../../src/kernels/decode';
 import { rotationTable } from '../../src/model/weights';
 import * as twin from '../reference/attention';
 import { expectClose } from '../reference/check';
@@ -180,4 +181,17 @@ describe.each(SHAPES)('attention of one row, $heads heads on $kvHeads of $headDi
     expectClose(written(result.keys), written(allKeys), TOLERANCE, 'keys');
     expectClose(written(result.values), written(allValues), TOLERANCE, 'values');
   }
+});
+
+it.each([128, 64 * 1024 * 2 + 256])('packs %i numbers into halves', async (count) => {
+  const random = new HashRandom(count);
+  const floats = Float32Array.from(random.array(count, 3));
+  const { halves } = await bench.run({
+    storage: { floats, halves: new Float32Array(count / 2) },
+    size: { tokens: 1 },
+    dispatches: (b) => [packHalves({ count, floats: b.floats, halves: b.halves })],
+  });
+  // Devices may round either way.
+  const unpacked = Float32Array.from(new Uint16Array(halves.buffer), halfToFloat);
+  expectClose(unpacked, floats, { rtol: 2 ** -10, atolScale: 2 ** -22 });
 });

@@ -1,3 +1,4 @@
+import { floatToHalf, halfToFloat } from '../../src/formats/half';
 import type { Tile } from '../../src/gpu/device';
 import { linearRow, rowBlock, type RowInput } from '../../src/kernels/decode';
 import { dequantize, matmulTransposed } from '../reference/int4';
@@ -29,6 +30,10 @@ export interface Reader {
   block: number;
 }
 
+function rounded(value: number): number {
+  return halfToFloat(floatToHalf(value));
+}
+
 /** A reader with a random norm, a random LoRA of that rank, or without. */
 export function randomReader(
   random: HashRandom,
@@ -41,6 +46,10 @@ export function randomReader(
   }: { norm: boolean; parts: readonly number[]; rank: number | null; block: number },
 ) {
   const lora = rank === null ? null : randomLora(random, parts, rank, size);
+  if (lora) {
+    lora.lora.a = lora.lora.a.map(rounded);
+    lora.lora.b = lora.lora.b.map(rounded);
+  }
   const reader: Reader = {
     norm: norm ? randomRows(random, 1, size).map((value) => 1 + value / 5) : null,
     lora: lora?.lora ?? null,
@@ -49,8 +58,9 @@ export function randomReader(
   const none = Float32Array.of(NaN);
   return {
     reader,
-    /** A and B as they are by now. */
-    arena: (): Float32Array<ArrayBuffer> => lora?.arena(lora.lora.a, lora.lora.b) ?? none,
+    /** A and B in halves, as they are by now. */
+    arena: (): Uint16Array<ArrayBuffer> =>
+      Uint16Array.from(lora?.arena(lora.lora.a, lora.lora.b) ?? none, floatToHalf),
     norm: reader.norm ? new Float32Array(reader.norm) : none,
     /** The reader on the device, its shares from `offset` of `shares` on. */
     input: (
@@ -60,7 +70,7 @@ export function randomReader(
       values: buffers.values,
       in: size,
       norm: reader.norm ? { weight: buffers.norm, size, eps: EPS } : null,
-      lora: lora?.buffers(buffers.arena) ?? null,
+      lora: lora?.buffers(buffers.arena, 2) ?? null,
       shares: { buffer: buffers.shares, offset, block },
     }),
   };

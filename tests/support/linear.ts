@@ -41,7 +41,7 @@ export const LINEAR_CASES: LinearCase[] = [
 ];
 
 /** Floats in front of A and of B in their arena, and behind. */
-const GAP = 64;
+const GAP = 128;
 
 /** A LoRA of random weights with gaps of a known value around them in one buffer, as an adapter's arena has them. */
 export function randomLora(random: HashRandom, parts: readonly number[], rank: number, columns: number) {
@@ -66,9 +66,9 @@ export function randomLora(random: HashRandom, parts: readonly number[], rank: n
     floats.set(b, bStart);
     return floats;
   };
-  const slices = (buffer: GPUBuffer): { a: BufferSlice; b: BufferSlice } => ({
-    a: { buffer, offset: aStart * 4, size: lora.a.length * 4 },
-    b: { buffer, offset: bStart * 4, size: lora.b.length * 4 },
+  const slices = (buffer: GPUBuffer, bytes = 4): { a: BufferSlice; b: BufferSlice } => ({
+    a: { buffer, offset: aStart * bytes, size: lora.a.length * bytes },
+    b: { buffer, offset: bStart * bytes, size: lora.b.length * bytes },
   });
   /** A and B of such an arena, and what lies around them. */
   const split = (floats: Float32Array) => {
@@ -79,7 +79,11 @@ export function randomLora(random: HashRandom, parts: readonly number[], rank: n
       around: floats.filter((_, i) => i < aStart || (i >= aEnd && i < bStart) || i >= bEnd),
     };
   };
-  const buffers = (buffer: GPUBuffer): LoraBuffers => ({ rank, parts, ...slices(buffer) });
+  const buffers = (buffer: GPUBuffer, bytes = 4): LoraBuffers => ({
+    rank,
+    parts,
+    ...slices(buffer, bytes),
+  });
   return { lora, arena, split, slices, buffers, uniform: Float32Array.of(lora.scale) };
 }
 
