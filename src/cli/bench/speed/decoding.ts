@@ -1,14 +1,14 @@
 import { emptyAdapter } from '../../../formats/adapter';
 import type { ModelFolder } from '../../../formats/model-folder';
 import type { Gpu } from '../../../gpu/device';
-import { type GenerateOptions, Generator } from '../../../generation/generator';
+import { Generator } from '../../../generation/generator';
 import { perToken } from '../../../generation/timing';
 import { AdapterSlot } from '../../../model/lora';
 import { ModelRuntime } from '../../../model/runtime';
 import { createRandom } from '../../../shared/random';
 import { Trainer } from '../../../training/trainer';
 import { DEFAULT_LORA } from '../../../training/types';
-import { GREEDY } from '../greedy';
+import { greedy } from '../greedy';
 import { ONNX_FORMS, OnnxDecoder } from '../peers/onnxruntime';
 import { compete, type Contestant } from './rounds';
 import { randomIds } from './timings';
@@ -86,11 +86,6 @@ export async function measureDecoding(
     slot.destroy();
     runtime.destroy();
   }
-}
-
-/** Greedy replies of so many tokens. */
-export function greedy(tokens: number): Omit<GenerateOptions, 'onToken'> {
-  return { sampling: { ...GREEDY, max_tokens: tokens }, seed: 0 };
 }
 
 async function onnxPerToken(

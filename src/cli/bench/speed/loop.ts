@@ -12,7 +12,7 @@ import { createRandom } from '../../../shared/random';
 import { addReferences } from '../../../training/train';
 import { Trainer } from '../../../training/trainer';
 import { DEFAULT_LORA, type Hyperparameters, type TrainingExample } from '../../../training/types';
-import { greedy } from './decoding';
+import { greedy } from '../greedy';
 import { compete } from './rounds';
 import { randomIds, randomSequences, randomThumbs } from './timings';
 

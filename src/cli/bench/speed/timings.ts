@@ -10,7 +10,7 @@ import { type CliEngine, openEngine } from '../../engine';
 import { modelHyperparameters } from '../../hyperparameters';
 import { printJson } from '../../io';
 import { perToken } from '../../../generation/timing';
-import { greedy } from './decoding';
+import { greedy } from '../greedy';
 import { compete } from './rounds';
 
 /** Tokens of a reply that is timed. */
