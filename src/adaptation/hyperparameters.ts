@@ -10,6 +10,7 @@ const Count = v.pipe(Amount, v.integer());
 const AtLeastOne = v.pipe(Count, v.minValue(1));
 
 const Schema: v.GenericSchema<unknown, Hyperparameters> = v.strictObject({
+  rank: v.pipe(AtLeastOne, v.maxValue(256)),
   learning_rate: Amount,
   layer_decay: Share,
   steps: AtLeastOne,

@@ -6,7 +6,7 @@ import { sequencesOf } from '../training/examples';
 import { addReferences, rehearsalExamples, runSteps } from '../training/train';
 import type { Trainer } from '../training/trainer';
 import {
-  DEFAULT_LORA,
+  loraOf,
   type Hyperparameters,
   type StepResult,
   type TrainerState,
@@ -62,7 +62,13 @@ export interface UpdateOutcome extends GateResult {
 
 /** A fresh adapter, or a copy of the one in use: updates always start from the last kept version. */
 function startOf(runtime: ModelRuntime, input: UpdateInput): AdapterWeights {
-  return input.current ?? emptyAdapter(runtime.config, runtime.sha256, { ...DEFAULT_LORA, seed: input.seed });
+  return (
+    input.current ??
+    emptyAdapter(runtime.config, runtime.sha256, {
+      ...loraOf(input.hyperparameters),
+      seed: input.seed,
+    })
+  );
 }
 
 /** What is known before an update. */

@@ -5,6 +5,7 @@ import { readJsonIfThere } from './io';
 
 /** Options of every command that trains. */
 export const HYPERPARAMETER_OPTIONS = {
+  rank: 'number',
   steps: 'number',
   lr: 'number',
   beta: 'number',
@@ -34,6 +35,7 @@ export async function hyperparametersOf(
   const own = await modelHyperparameters(model);
   return {
     ...own,
+    rank: options.rank ?? own.rank,
     steps: options.steps ?? own.steps,
     learning_rate: options.lr ?? own.learning_rate,
     beta: options.beta ?? own.beta,

@@ -7,7 +7,7 @@ import type { Receipt } from '../shared/records';
 import { sha256 } from '../shared/sha256';
 import { learnedBy } from '../shared/signals';
 import type { Storage } from '../storage/database';
-import { DEFAULT_LORA } from '../training/types';
+import { loraOf } from '../training/types';
 import { adapterOf, type ModelHost } from './model-host';
 import { commitVersion } from './versions';
 
@@ -76,8 +76,9 @@ export async function importAdapter(
     throw new ThumbprintError('bad-file', 'An adapter is a .safetensors file, with its adapter_config.json.');
   }
   const { identity } = host;
+  const lora = loraOf(host.hyperparameters);
   const given = readAdapter(weights.bytes, configOf(files, weights.bytes), identity.config, identity.sha256);
-  const adapter = withRank(given, DEFAULT_LORA);
+  const adapter = withRank(given, lora);
   const { safetensors } = writeAdapter(adapter, identity.config, identity.name);
   return commitVersion(storage, adapter, safetensors, {
     id: newId(),
@@ -90,7 +91,7 @@ export async function importAdapter(
     heldOutIds: [],
     skipped: [],
     seed: 0,
-    hyperparameters: { ...DEFAULT_LORA },
+    hyperparameters: lora,
     losses: [],
     margins: [],
     candidate: await sha256(safetensors),

@@ -13,7 +13,8 @@ import { ThumbprintError } from '../shared/errors';
 import type { AdapterRecord } from '../shared/records';
 import { sha256 } from '../shared/sha256';
 import { ChatTokenizer } from '../text/tokenizer';
-import { DEFAULT_LORA, type Hyperparameters } from '../training/types';
+import type { Hyperparameters } from '../training/types';
+import type { Storage } from '../storage/database';
 import { useFastestForms } from './forms';
 
 /** The model in use: loaded, compiled, with the adapter that chat uses. */
@@ -35,7 +36,10 @@ export interface ModelHost {
  */
 export async function openModel(
   webgpu: GPU | undefined,
-  { source, storage }: { source: FileSource; storage: Parameters<typeof useFastestForms>[1] },
+  {
+    source,
+    storage,
+  }: { source: FileSource; storage: Parameters<typeof useFastestForms>[1] & Pick<Storage, 'listAdapters'> },
   onProgress: (progress: LoadingProgress) => void,
 ): Promise<ModelHost> {
   let loaded = { loadedBytes: 0, totalBytes: 0 };
@@ -57,7 +61,9 @@ export async function openModel(
     readModelTexts(read, tokenizer),
     readHyperparameters(read),
   ]);
-  const runtime = new ModelRuntime(gpu, identity, weights, DEFAULT_LORA.rank);
+  // Earlier versions may have another rank than the next one.
+  const ranks = (await storage.listAdapters()).map((adapter) => adapter.rank);
+  const runtime = new ModelRuntime(gpu, identity, weights, Math.max(hyperparameters.rank, ...ranks));
   const slot = new AdapterSlot(gpu, runtime.layout, 'chat');
   slot.load(null);
   stage('compile');

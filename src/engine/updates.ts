@@ -16,7 +16,7 @@ import { addReferences } from '../training/train';
 import { Trainer } from '../training/trainer';
 import {
   DEFAULT_HYPERPARAMETERS,
-  DEFAULT_LORA,
+  loraOf,
   type Hyperparameters,
   type StepResult,
   type TrainingExample,
@@ -142,7 +142,6 @@ export class Updates {
       rows: 2 * host.identity.config.context_window_size,
       submitMs: SUBMIT_MS,
       turn: () => turns.background(signal),
-      ...DEFAULT_LORA,
     });
     try {
       return await work(trainer);
@@ -249,7 +248,7 @@ export class Updates {
       heldOutIds: draft.heldOut.map(({ id }) => id),
       skipped: draft.skipped,
       seed: draft.seed,
-      hyperparameters: { ...draft.hyperparameters, ...DEFAULT_LORA },
+      hyperparameters: { ...draft.hyperparameters, ...loraOf(draft.current ?? draft.hyperparameters) },
       losses: results.map(({ loss }) => loss),
       margins: results.map(({ margin }) => margin),
       rows: results.map(({ rows }) => rows),

@@ -56,8 +56,6 @@ export interface TrainerOptions {
   keepBytes?: number;
   /** What training may take of the device's memory; 512 MiB when absent. */
   memoryBytes?: number;
-  rank: number;
-  lora_alpha: number;
   /** Awaited before every submit, so that chat goes first. */
   turn?: Turn;
 }
@@ -96,6 +94,7 @@ export class Trainer {
     norm: Program;
     update: Program;
   } | null = null;
+  private identity: Omit<AdapterWeights, 'tensors'> | null = null;
   private steps = 0;
   /** Tokens of a micro-batch at present. */
   private packedRows: number;
@@ -203,6 +202,8 @@ export class Trainer {
   /** Starts from an adapter, with fresh moments. */
   load(adapter: AdapterWeights): void {
     this.slot.load(adapter);
+    const { tensors: _, ...identity } = adapter;
+    this.identity = identity;
     const encoder = this.gpu.device.createCommandEncoder();
     for (const arena of Object.values(this.arenas)) encoder.clearBuffer(arena);
     this.gpu.device.queue.submit([encoder.finish()]);
@@ -230,9 +231,8 @@ export class Trainer {
 
   /** The adapter as it stands. */
   async adapter(): Promise<AdapterWeights> {
-    const { rank, lora_alpha } = this.options;
     const arena = new Float32Array(await this.gpu.read(this.slot.arena));
-    return this.runtime.layout.unpack(arena, { rank, lora_alpha, base: this.runtime.sha256 });
+    return this.runtime.layout.unpack(arena, required(this.identity, 'adapter'));
   }
 
   /** Gradients of the loss, in the arena's order, without an update. */

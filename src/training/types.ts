@@ -18,6 +18,8 @@ export type TrainingExample = {
 );
 
 export interface Hyperparameters {
+  /** Of a new adapter. */
+  rank: number;
   learning_rate: number;
   /**
    * Factor of the learning rate from each layer to the one below: what lies low is shared by all that the model knows.
@@ -52,6 +54,7 @@ export function lowestTrained(layers: number, layerDecay: number): number {
 
 /** Chosen on the personalization bench: tests/bench/evidence/personalize.md. */
 export const DEFAULT_HYPERPARAMETERS: Hyperparameters = {
+  rank: 8,
   learning_rate: 2.25e-3,
   layer_decay: 0.55,
   steps: 40,
@@ -68,7 +71,11 @@ export const DEFAULT_HYPERPARAMETERS: Hyperparameters = {
 };
 
 /** Rank and scale of a new adapter. */
-export const DEFAULT_LORA = { rank: 8, lora_alpha: 16 };
+export function loraOf({ rank }: Pick<Hyperparameters, 'rank'>): { rank: number; lora_alpha: number } {
+  return { rank, lora_alpha: 2 * rank };
+}
+
+export const DEFAULT_LORA = loraOf(DEFAULT_HYPERPARAMETERS);
 
 /** The optimizer between two steps; everything f32 in the order of the LoRA arena. */
 export interface TrainerState {

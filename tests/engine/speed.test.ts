@@ -8,7 +8,11 @@ import { measureSpeed } from '../../src/engine/speed';
 
 it('times a token and each kernel in it, and leaves nothing behind', async () => {
   const folder = fileURLToPath(new URL('../../models/thumbling', import.meta.url));
-  const storage = { loadDevice: () => Promise.resolve(undefined), saveDevice: () => Promise.resolve() };
+  const storage = {
+    loadDevice: () => Promise.resolve(undefined),
+    saveDevice: () => Promise.resolve(),
+    listAdapters: () => Promise.resolve([]),
+  };
   const source = folderSource(folder);
   const host = await openModel(nodeGpu(), { source, storage }, () => undefined);
   const before = host.gpu.liveBuffers;

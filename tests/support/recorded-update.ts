@@ -14,7 +14,7 @@ import { seededAdapter } from '../reference/adapter';
 import { seededModel, TINY_CONFIG } from '../reference/seeded-model';
 import { testGpu, thumbling } from './gpu';
 
-export const TRAINER_OPTIONS = { rows: 128, ...DEFAULT_LORA };
+export const TRAINER_OPTIONS = { rows: 128 };
 const HYPERPARAMETERS = { ...DEFAULT_HYPERPARAMETERS, steps: 6, rehearsal: 1 };
 /** A tokenizer of characters. */
 const tokenizer = {

@@ -60,6 +60,7 @@ function examplesOf(training: GoldenTraining): TrainingExample[] {
 
 function hyperparametersOf({ settings, optimizer }: GoldenTraining): Hyperparameters {
   return {
+    rank: 4,
     learning_rate: optimizer.lr,
     layer_decay: 1,
     steps: 10,
@@ -80,7 +81,7 @@ function hyperparametersOf({ settings, optimizer }: GoldenTraining): Hyperparame
 async function run(folder: ModelFolder, training: GoldenTraining, rows: number) {
   const runtime = ModelRuntime.of(await testGpu(), folder, training.rank);
   const { rank, lora_alpha } = training;
-  const trainer = await Trainer.create(runtime, { rows, rank, lora_alpha });
+  const trainer = await Trainer.create(runtime, { rows });
   const start = {
     ...seededAdapter(folder.config, rank, lora_alpha, training.adapter_seed),
     base: folder.sha256,
@@ -169,7 +170,7 @@ describe('ten steps of preference training beside PyTorch', () => {
       const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
       slot.load(null);
       const generator = await Generator.create(runtime, slot, 'f32');
-      const trainer = await Trainer.create(runtime, { rows: 64, rank: 4, lora_alpha: 8 });
+      const trainer = await Trainer.create(runtime, { rows: 64 });
       for (const { prompt_ids, reply_ids, last_prompt_logits, reply_logprob } of golden.cases) {
         const logits = await generator.logits(prompt_ids);
         expectClose(logits, decodeFloats(last_prompt_logits), { rtol: 1e-3, atolScale: 1e-4 });

@@ -13,7 +13,7 @@ let runtime: ModelRuntime;
 beforeAll(async () => {
   const folder = { ...(await thumbling()), config: TINY_CONFIG, tensors: seededModel(TINY_CONFIG, 4) };
   runtime = ModelRuntime.of(await testGpu(), folder, DEFAULT_LORA.rank);
-  trainer = await Trainer.create(runtime, { rows: 32, ...DEFAULT_LORA });
+  trainer = await Trainer.create(runtime, { rows: 32 });
 });
 afterAll(() => {
   trainer.destroy();

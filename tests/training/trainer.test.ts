@@ -51,7 +51,7 @@ async function withTrainer<T>(
   options: Partial<TrainerOptions> = {},
   on = runtime,
 ): Promise<T> {
-  const trainer = await Trainer.create(on, { rows: 64, ...LORA, ...options });
+  const trainer = await Trainer.create(on, { rows: 64, ...options });
   trainer.load(adapter());
   try {
     return await work(trainer);
@@ -129,7 +129,7 @@ describe('the trainer', () => {
   });
 
   describe('where there is little memory', () => {
-    const options = { rows: 512, keepBytes: 6 * 2 ** 20, ...LORA };
+    const options = { rows: 512, keepBytes: 6 * 2 ** 20 };
     const room = async (memoryBytes: number) => {
       const { gpu } = runtime;
       const before = gpu.liveBytes;
@@ -188,7 +188,7 @@ describe('the trainer', () => {
   });
 
   it('makes shorter micro-batches where submits take long, with the same result', async () => {
-    const trainer = await Trainer.create(runtime, { rows: 64, submitMs: 0.001, ...LORA });
+    const trainer = await Trainer.create(runtime, { rows: 64, submitMs: 0.001 });
     trainer.load(adapter());
     const examples = await addReferences(trainer, EXAMPLES);
     await trainer.gradients(examples, HYPERPARAMETERS);

@@ -2,7 +2,6 @@ import { judges, stepsFor } from '../../adaptation/plan';
 import { readModelTexts } from '../../adaptation/texts';
 import { runUpdate } from '../../adaptation/update';
 import { Trainer } from '../../training/trainer';
-import { DEFAULT_LORA } from '../../training/types';
 import { parseOptions } from '../args';
 import { openEngine } from '../engine';
 import { modelHyperparameters } from '../hyperparameters';
@@ -33,11 +32,11 @@ export async function bench(args: readonly string[]): Promise<void> {
     seeds: 3,
   });
   const model = options.model ?? 'models/thumbling';
-  const { identity, runtime, tokenizer } = await openEngine({ model, rank: DEFAULT_LORA.rank });
-  const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
+  const hyperparameters = await modelHyperparameters(model);
+  const { identity, runtime, tokenizer } = await openEngine({ model, rank: hyperparameters.rank });
+  const trainer = await Trainer.create(runtime, { rows: 512 });
   const { train: prompts } = await readStyles(STYLES_FILE);
   const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
-  const hyperparameters = await modelHyperparameters(model);
   const conditions = { model: identity.sha256, hyperparameters };
   const done = options.resume === undefined ? [] : await readDone<GateRow>(options.resume, conditions);
 

@@ -1,4 +1,3 @@
-import { DEFAULT_LORA } from '../../training/types';
 import { parseOptions } from '../args';
 import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
 import { log, printJson, writeFiles } from '../io';
@@ -14,7 +13,6 @@ export async function bench(args: readonly string[]): Promise<void> {
     {
       model: 'string',
       ...USER_OPTIONS,
-      rank: 'number',
       ...HYPERPARAMETER_OPTIONS,
       held: 'number',
       resume: 'string',
@@ -31,10 +29,9 @@ export async function bench(args: readonly string[]): Promise<void> {
   });
   const model = options.model ?? 'models/thumbling';
   const hyperparameters = await hyperparametersOf(model, options);
-  const rank = options.rank ?? DEFAULT_LORA.rank;
-  const workbench = await openBench({ model, held: options.held, rank });
+  const workbench = await openBench({ model, held: options.held, rank: hyperparameters.rank });
   const { identity, held, device, classifierAccuracy } = workbench;
-  const conditions = { model: identity.sha256, held, rank, hyperparameters };
+  const conditions = { model: identity.sha256, held, hyperparameters };
   const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
   const rows: BenchRow[] = [];
   for (const run of users) {

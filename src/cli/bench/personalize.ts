@@ -10,7 +10,7 @@ import type { ChatTokenizer } from '../../text/tokenizer';
 import { DEFAULT_SETTINGS } from '../../shared/records';
 import { addReferences, rehearsalExamples, runSteps } from '../../training/train';
 import { Trainer } from '../../training/trainer';
-import { DEFAULT_LORA, type Hyperparameters, type TrainingExample } from '../../training/types';
+import { loraOf, type Hyperparameters, type TrainingExample } from '../../training/types';
 import type { ModelIdentity } from '../../formats/read-model';
 import { openEngine } from '../engine';
 import { readJson } from '../io';
@@ -41,15 +41,18 @@ export interface Workbench {
   run(run: SimulatedUser, hyperparameters: Hyperparameters): Promise<BenchRow>;
 }
 
-/** @param options.held how many held-out prompts to measure on; all when absent. */
+/**
+ * @param options.held how many held-out prompts to measure on; all when absent.
+ * @param options.rank largest rank of any run.
+ */
 export async function openBench({
   model,
   held,
-  rank = DEFAULT_LORA.rank,
+  rank,
 }: {
   model: string;
   held?: number | undefined;
-  rank?: number | undefined;
+  rank: number;
 }): Promise<Workbench> {
   const { identity, runtime, tokenizer } = await openEngine({ model, rank });
   const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
@@ -57,7 +60,7 @@ export async function openBench({
     identity,
     tokenizer,
     slot,
-    trainer: await Trainer.create(runtime, { rows: 512, rank, lora_alpha: 2 * rank }),
+    trainer: await Trainer.create(runtime, { rows: 512 }),
     generator: await Generator.create(runtime, slot),
   };
   const all = await readStyles(STYLES_FILE);
@@ -74,7 +77,7 @@ export async function openBench({
     classifierAccuracy: heldOutAccuracy,
     async run(run, hyperparameters) {
       baseline ??= await measureBaseline(engine, data.held, anchors);
-      const options = { hyperparameters, rank, rehearsal, classify };
+      const options = { hyperparameters, rehearsal, classify };
       return runOne(engine, run, data, anchors, baseline, options);
     },
   };
@@ -133,15 +136,14 @@ async function runOne(
   baseline: Baseline,
   options: {
     hyperparameters: Hyperparameters;
-    rank: number;
     rehearsal: readonly TrainingExample[];
     classify: StyleClassifier['classify'];
   },
 ): Promise<BenchRow> {
   const { identity, trainer, slot, generator: _, tokenizer } = engine;
-  const { rank, hyperparameters } = options;
+  const { hyperparameters } = options;
   trainer.load(
-    emptyAdapter(identity.config, identity.sha256, { rank, lora_alpha: 2 * rank, seed: run.seed }),
+    emptyAdapter(identity.config, identity.sha256, { ...loraOf(hyperparameters), seed: run.seed }),
   );
   const signals = signalsOf(run, data.train);
   const examples = await addReferences(

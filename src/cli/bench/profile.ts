@@ -27,7 +27,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   }
   const slot = new AdapterSlot(gpu, runtime.layout, 'chat');
   slot.load(null);
-  const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
+  const trainer = await Trainer.create(runtime, { rows: 512 });
   const generator = await Generator.create(runtime, slot);
   const examples = await addReferences(trainer, randomThumbs(randomSequences(config.vocab_size, tokens)));
   const random = createRandom(2);

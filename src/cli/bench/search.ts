@@ -23,6 +23,7 @@ const TRIED = {
   rehearsal: [2, 6],
   margin_stop: [2.5, 6],
   label_smoothing: [0.1],
+  rank: [4, 16],
 } as const satisfies Partial<Record<keyof Hyperparameters, readonly number[]>>;
 
 type Tried = keyof typeof TRIED;
@@ -54,7 +55,9 @@ export async function bench(args: readonly string[]): Promise<void> {
     k: '20',
     seeds: 1,
   });
-  const workbench = await openBench({ model, held });
+  const before = await modelHyperparameters(model);
+  const rank = Math.max(before.rank, ...(names.includes('rank') ? TRIED.rank : []));
+  const workbench = await openBench({ model, held, rank });
   const conditions = { model: workbench.identity.sha256, held, users };
   const done = options.resume === undefined ? [] : await readDone<Trial>(options.resume, conditions);
   const trials: Trial[] = [];
@@ -88,7 +91,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     return trial;
   };
 
-  let best = await tryOut(await modelHyperparameters(model), 'as before');
+  let best = await tryOut(before, 'as before');
   for (const name of names) {
     let leader = best;
     for (const value of TRIED[name]) {

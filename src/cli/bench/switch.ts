@@ -6,7 +6,7 @@ import type { AdapterWeights } from '../../formats/tensors';
 import type { Signal } from '../../shared/records';
 import { Trainer } from '../../training/trainer';
 import { addReferences } from '../../training/train';
-import { DEFAULT_LORA, type TrainingExample } from '../../training/types';
+import type { TrainingExample } from '../../training/types';
 import { parseOptions } from '../args';
 import { openEngine } from '../engine';
 import { modelHyperparameters } from '../hyperparameters';
@@ -48,14 +48,14 @@ export async function bench(args: readonly string[]): Promise<void> {
     detector: listOption(options.detector ?? 'on,off', ['on', 'off'] as const),
     seed: seedsOf(options.seeds ?? 3),
   });
-  const { identity, runtime, tokenizer } = await openEngine({ model, rank: DEFAULT_LORA.rank });
-  const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
+  const hyperparameters = await modelHyperparameters(model);
+  const { identity, runtime, tokenizer } = await openEngine({ model, rank: hyperparameters.rank });
+  const trainer = await Trainer.create(runtime, { rows: 512 });
   const data = await readStyles(STYLES_FILE);
   const held = data.held.slice(0, options.held ?? data.held.length);
   const sequences = heldSequences(tokenizer, held);
   const base = await trainer.score(sequences, 'base');
   const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
-  const hyperparameters = await modelHyperparameters(model);
   const conditions = {
     model: identity.sha256,
     hyperparameters,

@@ -19,11 +19,11 @@ export const command: Command = {
     if (path === undefined) throw new ThumbprintError('bad-input', 'Name the file of a receipt.');
     const file = readReceiptFile(new TextDecoder().decode(await readBytes(path)));
     const model = options.model ?? 'models/thumbling';
-    const { rank = DEFAULT_LORA.rank, lora_alpha = DEFAULT_LORA.lora_alpha } = file.receipt.hyperparameters;
+    const { rank = DEFAULT_LORA.rank } = file.receipt.hyperparameters;
     const { identity, runtime, tokenizer } = await openEngine({ model, rank });
     const texts = await readModelTexts((name) => readJson(`${model}/${name}`), tokenizer);
     const rows = 2 * runtime.config.context_window_size;
-    const trainer = await Trainer.create(runtime, { rows, rank, lora_alpha });
+    const trainer = await Trainer.create(runtime, { rows });
     const { name } = identity;
     const { outcome, identical, sameDecision, differences } = await replay(
       runtime,

@@ -4,7 +4,7 @@ import { readTexts } from '../../adaptation/texts';
 import { emptyAdapter, writeAdapter } from '../../formats/adapter';
 import { addReferences, rehearsalExamples, runSteps } from '../../training/train';
 import { Trainer } from '../../training/trainer';
-import { DEFAULT_LORA, type TrainingExample } from '../../training/types';
+import { loraOf, type TrainingExample } from '../../training/types';
 import type { ChatTokenizer } from '../../text/tokenizer';
 import type * as v from 'valibot';
 import { parseOptions } from '../args';
@@ -28,22 +28,22 @@ export const command: Command = {
       signals: 'string!',
       out: 'string!',
       seed: 'number',
-      rank: 'number',
       ...HYPERPARAMETER_OPTIONS,
     });
     const lines = await readJsonLines(options.signals, SignalLine);
-    const rank = options.rank ?? DEFAULT_LORA.rank;
+    const hyperparameters = await hyperparametersOf(options.model, options);
+    const { rank } = hyperparameters;
     const { identity, runtime, tokenizer, adapter } = await openEngine({ ...options, rank });
     const lora =
       adapter ??
-      emptyAdapter(identity.config, identity.sha256, { rank, lora_alpha: 2 * rank, seed: options.seed ?? 0 });
+      emptyAdapter(identity.config, identity.sha256, {
+        ...loraOf(hyperparameters),
+        seed: options.seed ?? 0,
+      });
     const trainer = await Trainer.create(runtime, {
       rows: Math.max(ROWS, 2 * runtime.config.context_window_size),
-      rank: lora.rank,
-      lora_alpha: lora.lora_alpha,
     });
     trainer.load(lora);
-    const hyperparameters = await hyperparametersOf(options.model, options);
     const examples = await addReferences(
       trainer,
       lines.map((line, index) => exampleOf(line, `line ${index + 1}`, tokenizer)),

@@ -130,14 +130,15 @@ async function adapterRatio(gpu: Gpu, folder: ModelFolder, rank: number): Promis
   return {
     rank,
     ratio: times.ratio('with', 'without'),
-    bytes: (size * 4) / bytesOf(tensors),
+    // In halves.
+    bytes: (size * 2) / bytesOf(tensors),
   };
 }
 
 async function bytesOfTraining(runtime: ModelRuntime): Promise<number> {
   const { gpu } = runtime;
   const before = gpu.liveBytes;
-  const trainer = await Trainer.create(runtime, { rows: TRAINED_ROWS, keepBytes: 0, ...DEFAULT_LORA });
+  const trainer = await Trainer.create(runtime, { rows: TRAINED_ROWS, keepBytes: 0 });
   const bytes = gpu.liveBytes - before;
   trainer.destroy();
   return bytes;

@@ -44,7 +44,7 @@ export async function measureLoop(
   const slot = new AdapterSlot(gpu, runtime.layout, 'bench');
   slot.load(null);
   const generator = await Generator.create(runtime, slot);
-  const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
+  const trainer = await Trainer.create(runtime, { rows: 512 });
   try {
     const chat = await measureChat(runtime, { generator, slot, hyperparameters, rounds });
     return {
@@ -75,7 +75,6 @@ async function measureChat(
   const { vocab_size } = runtime.config;
   const trainer = await Trainer.create(runtime, {
     rows: 512,
-    ...DEFAULT_LORA,
     submitMs: SUBMIT_MS,
     turn: () => turns.background(never),
   });

@@ -77,7 +77,7 @@ async function trainStep(
   rounds: number,
   tokens: number,
 ): Promise<Record<string, number>> {
-  const trainer = await Trainer.create(runtime, { rows: 512, ...DEFAULT_LORA });
+  const trainer = await Trainer.create(runtime, { rows: 512 });
   const sequences = randomSequences(runtime.config.vocab_size, tokens);
   const judged = await addReferences(trainer, randomThumbs(sequences));
   const times = await compete(
