@@ -36,7 +36,42 @@ test('speed of the app', async ({ browser }) => {
   console.log(JSON.stringify(figures));
   mkdirSync(OUT, { recursive: true });
   writeFileSync(new URL('speed-web.json', OUT), `${JSON.stringify(figures, null, 1)}\n`);
+  writeFileSync(new URL('speed-web.md', OUT), markdownOf(figures));
 });
+
+interface Figures {
+  device: string | null;
+  browser: string;
+  rounds: number;
+  seconds_to_ready: { first_visit: number; again: number };
+  ms_per_token: number;
+  ms_per_token_by_kernel: Record<string, number>;
+}
+
+function markdownOf(figures: Figures): string {
+  const { device, browser, rounds, seconds_to_ready, ms_per_token, ms_per_token_by_kernel } = figures;
+  const rows = [
+    [
+      'the page, from its address to the first message, first visit',
+      `${seconds_to_ready.first_visit.toFixed(1)} s`,
+    ],
+    ['the same later', `${seconds_to_ready.again.toFixed(1)} s`],
+    ['a token', `${ms_per_token.toFixed(1)} ms`],
+    ...Object.entries(ms_per_token_by_kernel).map(([kernel, ms]) => [
+      `of it ${kernel}`,
+      `${ms.toFixed(2)} ms`,
+    ]),
+  ];
+  return `# Speed in the browser
+
+Written by \`npm run bench:web\` in Chromium ${browser} on ${device}: medians of ${rounds} rounds of what Settings → This device →
+Measure speed finds. Peers stand in speed.md, on another driver of the same machine.
+
+| | |
+| --- | --- |
+${rows.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}
+`;
+}
 
 /** What “Measure speed” finds. */
 async function measure(page: Page): Promise<{ msPerToken: number; kernels: Record<string, number> }> {
