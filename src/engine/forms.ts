@@ -11,7 +11,11 @@ const Tile = v.object({
   attention: v.picklist([8, 32]),
   split: v.picklist([1, 8, 32]),
 });
-const Stored: v.GenericSchema<unknown, Forms> = v.object({ batch: Tile, row: Tile });
+const Stored: v.GenericSchema<unknown, Forms> = v.object({
+  batch: Tile,
+  row: Tile,
+  shapes: v.record(v.string(), Tile),
+});
 
 /** Lets products run as they are fastest on this device: as measured before, or as measured now, which takes a moment. */
 export async function useFastestForms(

@@ -99,7 +99,7 @@ export async function buildDecoder(
   ];
   const halves = memory.storage('adapter in halves', adapter.layout.size * 2);
   const decode = decodeToken({
-    tile: gpu.forms.row,
+    forms: gpu.forms,
     weights,
     adapter,
     halves,

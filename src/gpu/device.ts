@@ -28,6 +28,18 @@ export interface Tile {
 export interface Forms {
   batch: Tile;
   row: Tile;
+  /** Of products of one row, by the matrix's shape, where that was measured: `rowTile`. */
+  shapes: Readonly<Record<string, Tile>>;
+}
+
+/** A shape's name in `Forms`. */
+export function shapeKey({ rows, columns }: { rows: number; columns: number }): string {
+  return `${rows}x${columns}`;
+}
+
+/** The form in which a matrix is multiplied with one row. */
+export function rowTile(forms: Forms, matrix: { rows: number; columns: number }): Tile {
+  return forms.shapes[shapeKey(matrix)] ?? forms.row;
 }
 
 /** Begins passes and measures how long they take. */
@@ -61,7 +73,7 @@ export class Gpu {
   private constructor(device: GPUDevice, info: GpuInfo, tile: Tile) {
     this.device = device;
     this.info = info;
-    this.forms = { batch: tile, row: tile };
+    this.forms = { batch: tile, row: tile, shapes: {} };
     this.lost = device.lost.then(
       (lost) =>
         new ThumbprintError(

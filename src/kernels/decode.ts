@@ -95,6 +95,7 @@ export function embedRow(args: {
   x: RowInput;
 }): Dispatch {
   const { tile, embedding, loraUniform, tokens, x } = args;
+  const { block } = x.shares;
   return {
     kernel: tiledSource(
       tile,
@@ -110,7 +111,7 @@ export function embedRow(args: {
       D: embedding.columns,
       VOCAB: embedding.rows,
       SCALE_F16: embedding.scaleF16,
-      ...nextConstants(tile, x, { threads: Math.max(32, rowBlock(tile) / 4), block: rowBlock(tile) }),
+      ...nextConstants(tile, x, { threads: Math.max(32, block / 4), block }),
     },
     bindings: {
       weight: embedding.weight,
@@ -122,7 +123,7 @@ export function embedRow(args: {
       shares: x.shares.buffer,
       lora: loraUniform,
     },
-    grid: () => [workgroups(embedding.columns, rowBlock(tile))],
+    grid: () => [workgroups(embedding.columns, block)],
   };
 }
 

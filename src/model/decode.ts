@@ -1,9 +1,10 @@
 import { type LinearName, linearShapes } from '../formats/model-config';
 import type { Allocation } from '../gpu/allocation';
-import type { Tile } from '../gpu/device';
+import { type Forms, rowTile } from '../gpu/device';
 import { type Dispatch, workgroups } from '../gpu/program';
 import { attentionRow, embedRow, linearRow, rowBlock, type RowInput } from '../kernels/decode';
 import type { LoraBuffers } from '../kernels/lora';
+import type { Int4Buffers } from '../kernels/int4';
 import type { NormWeights } from '../kernels/rms-norm';
 import type { ActivationType } from '../kernels/sources';
 import { required } from '../shared/assert';
@@ -13,7 +14,7 @@ import type { ModelWeights } from './weights';
 
 /** What a token is decoded with. */
 interface DecodeContext {
-  tile: Tile;
+  forms: Forms;
   weights: ModelWeights;
   adapter: AdapterSlot;
   /** f16 [adapter.layout.size]: the adapter as `packHalves` leaves it */
@@ -35,23 +36,29 @@ interface DecodeContext {
  * takes along what lies between it and the next. The residual stream is one row that grows in place.
  */
 export function decodeToken(context: DecodeContext): Dispatch[] {
-  const { tile, weights, adapter, halves, memory, capacity, type, tokens, logits } = context;
+  const { forms, weights, adapter, halves, memory, capacity, type, tokens, logits } = context;
   const { config, rotation } = weights;
   const { hidden_size: hidden, num_attention_heads: heads, num_key_value_heads: kvHeads } = config;
   const shape = { type, heads, kvHeads, headDim: config.head_dim, capacity };
-  const common = { tile, loraUniform: adapter.uniform };
+  const { row: tile } = forms;
+  const common = { loraUniform: adapter.uniform };
+  const product = (matrix: Int4Buffers) => ({ ...common, matrix, tile: rowTile(forms, matrix) });
   const row = (label: string, size: number): GPUBuffer => memory.storage(`${label} of a token`, size * 4);
-  const block = rowBlock(tile);
   const qkv = row('qkv', (heads + 2 * kvHeads) * config.head_dim);
   const stream = row('stream', hidden);
+  /** Columns that a workgroup of such a product makes, the same in all layers. */
+  const blockOf = (name: LinearName): number => {
+    const { linears } = required(weights.layers[0], 'layer');
+    return rowBlock(rowTile(forms, linears[name]));
+  };
   const inputs: Record<LinearName, { values: GPUBuffer; block: number }> = {
-    qkv_proj: { values: stream, block },
+    qkv_proj: { values: stream, block: blockOf('down_proj') },
     o_proj: {
       values: row('attended', heads * config.head_dim),
       block: (heads / kvHeads) * config.head_dim,
     },
-    gate_up_proj: { values: stream, block },
-    down_proj: { values: row('h', config.intermediate_size), block },
+    gate_up_proj: { values: stream, block: blockOf('o_proj') },
+    down_proj: { values: row('h', config.intermediate_size), block: blockOf('gate_up_proj') },
   };
   // Each product's place, with room for the squares of a norm.
   let floats = 0;
@@ -89,16 +96,16 @@ export function decodeToken(context: DecodeContext): Dispatch[] {
     const middle = input('gate_up_proj', layer, postAttentionNorm);
     const h = input('down_proj', layer, null);
     return [
-      linearRow({ ...common, matrix: linears.qkv_proj, x: entry(layer), y: qkv }),
-      attentionRow({ ...common, shape, tokens, rotation, qkv, ...cache, out: attended }),
-      linearRow({ ...common, matrix: linears.o_proj, x: attended, y: middle, add: true }),
-      linearRow({ ...common, matrix: linears.gate_up_proj, x: middle, y: h, swiglu: true }),
-      linearRow({ ...common, matrix: linears.down_proj, x: h, y: entry(layer + 1), add: true }),
+      linearRow({ ...product(linears.qkv_proj), x: entry(layer), y: qkv }),
+      attentionRow({ ...common, tile, shape, tokens, rotation, qkv, ...cache, out: attended }),
+      linearRow({ ...product(linears.o_proj), x: attended, y: middle, add: true }),
+      linearRow({ ...product(linears.gate_up_proj), x: middle, y: h, swiglu: true }),
+      linearRow({ ...product(linears.down_proj), x: h, y: entry(layer + 1), add: true }),
     ];
   });
   return [
-    embedRow({ ...common, embedding: weights.embedding, tokens, x: entry(0) }),
+    embedRow({ ...common, tile, embedding: weights.embedding, tokens, x: entry(0) }),
     ...layers,
-    linearRow({ ...common, matrix: weights.head, x: entry(weights.layers.length), y: logits }),
+    linearRow({ ...product(weights.head), x: entry(weights.layers.length), y: logits }),
   ];
 }

@@ -1,7 +1,8 @@
 import { Allocation } from '../gpu/allocation';
-import type { Forms, Gpu, Tile } from '../gpu/device';
+import { type Forms, type Gpu, shapeKey, type Tile } from '../gpu/device';
 import { type Dispatch, encode, Program } from '../gpu/program';
-import { linearRow, linearRowSource, rowBlock } from '../kernels/decode';
+import { linearRow, linearRowSource } from '../kernels/decode';
+import type { Int4Buffers } from '../kernels/int4';
 import { linear, linearBackward, linearBackwardSource, linearSource } from '../kernels/linear';
 import { required } from '../shared/assert';
 import { sha256 } from '../shared/sha256';
@@ -10,7 +11,9 @@ import type { ModelRuntime } from './runtime';
 
 /** A form and what it takes. */
 export interface MeasuredForm {
-  what: keyof Forms;
+  what: 'batch' | 'row';
+  /** Of the matrix: `shapeKey`. */
+  shape: string;
   tile: Tile;
   ms: number;
 }
@@ -22,61 +25,70 @@ const LONG_ENOUGH = 8;
 const MOST_REPEATS = 64;
 
 /**
- * Times every form that this device can run on a model's gate and up projection: a product of 64 rows and its gradient,
- * and a product of one row. What is multiplied are zeros, which take as long as anything.
+ * Times every form that this device can run: a product of 64 rows with a model's gate and up projection and its gradient,
+ * and a product of one row with each shape of its matrices. What is multiplied are zeros, which take as long as anything.
  */
 export async function measureForms(runtime: ModelRuntime): Promise<MeasuredForm[]> {
   const { gpu, pipelines, weights } = runtime;
-  const matrix = required(weights.layers[0], 'layer').linears.gate_up_proj;
+  const { linears } = required(weights.layers[0], 'layer');
+  const matrices = [...Object.values(linears), weights.head];
   const memory = new Allocation(gpu);
-  const x = memory.storage('tuning x', paddedRows(ROWS) * matrix.columns * 4);
-  const y = memory.storage('tuning y', paddedRows(ROWS) * matrix.rows * 4);
+  const { gate_up_proj: wide } = linears;
+  const floats = Math.max(paddedRows(ROWS) * wide.rows, ...matrices.map(({ rows }) => rows));
+  const [x, y] = ['x', 'y'].map((name) => memory.storage(`tuning ${name}`, floats * 4)) as [
+    GPUBuffer,
+    GPUBuffer,
+  ];
   const shares = memory.storage('tuning shares', 16);
   const batch = memory.uniform('tuning batch', 16);
   gpu.write(batch, new Uint32Array([ROWS, 0, 0, 0]));
   const loraUniform = memory.uniform('tuning lora', 16);
-  const programs: Record<keyof Forms, (tile: Tile) => Dispatch[]> = {
-    batch: (tile) => [
+  const programs = {
+    batch: (tile: Tile, matrix: Int4Buffers): Dispatch[] => [
       linear({ tile, matrix, lora: null, loraUniform, x, y, batch }),
       linearBackward({ tile, matrix, lora: null, loraUniform, dy: y, dx: x, batch }),
     ],
-    row: (tile) => [
-      linearRow({
-        tile,
-        matrix,
-        loraUniform,
-        x: {
-          values: x,
-          in: matrix.columns,
-          norm: null,
-          lora: null,
-          shares: { buffer: shares, offset: 0, block: rowBlock(tile) },
-        },
-        y,
-      }),
-    ],
+    row: (tile: Tile, matrix: Int4Buffers): Dispatch[] => {
+      const { columns } = matrix;
+      const input = { values: x, in: columns, norm: null, lora: null };
+      return [
+        linearRow({
+          tile,
+          matrix,
+          loraUniform,
+          x: { ...input, shares: { buffer: shares, offset: 0, block: columns } },
+          y,
+        }),
+      ];
+    },
   };
+  const shapes = new Map(matrices.map((matrix) => [shapeKey(matrix), matrix]));
   const measured: MeasuredForm[] = [];
-  try {
-    for (const what of ['batch', 'row'] as const) {
-      for (const tile of candidates(gpu.forms[what], what)) {
-        const program = await Program.build(gpu, pipelines, programs[what](tile));
-        measured.push({ what, tile, ms: await timeOf(gpu, program) });
-      }
+  const measure = async (what: MeasuredForm['what'], matrix: Int4Buffers): Promise<void> => {
+    for (const tile of candidates(gpu.forms[what], what)) {
+      const program = await Program.build(gpu, pipelines, programs[what](tile, matrix));
+      measured.push({ what, shape: shapeKey(matrix), tile, ms: await timeOf(gpu, program) });
     }
+  };
+  try {
+    await measure('batch', wide);
+    for (const matrix of shapes.values()) await measure('row', matrix);
   } finally {
     memory.destroy();
   }
   return measured;
 }
 
-/** The fastest form for each. */
+/** The fastest form for each; what has no shape of its own takes that of the first one measured. */
 export function fastest(measured: readonly MeasuredForm[]): Forms {
-  const of = (what: keyof Forms): Tile => {
-    const [best] = measured.filter((form) => form.what === what).sort((a, b) => a.ms - b.ms);
-    return required(best, what).tile;
-  };
-  return { batch: of('batch'), row: of('row') };
+  const best = (forms: readonly MeasuredForm[]): Tile =>
+    required([...forms].sort((a, b) => a.ms - b.ms)[0], 'form').tile;
+  const of = (what: MeasuredForm['what']): MeasuredForm[] => measured.filter((form) => form.what === what);
+  const rows = of('row');
+  const shapes = Object.fromEntries(
+    rows.map(({ shape }) => [shape, best(rows.filter((form) => form.shape === shape))]),
+  );
+  return { batch: best(of('batch')), row: required(Object.values(shapes)[0], 'form'), shapes };
 }
 
 /** Names the device and the kernels: what was measured holds for no others. */
@@ -87,7 +99,7 @@ export async function formsKey({ info, forms }: Gpu): Promise<string> {
 }
 
 /** With shared loads and without; of both heights where there are many rows; with sums that threads share where there is one. */
-function candidates(own: Tile, what: keyof Forms): Tile[] {
+function candidates(own: Tile, what: MeasuredForm['what']): Tile[] {
   const lanes = own.lanes === 1 ? ([1] as const) : ([own.lanes, 1] as const);
   if (what === 'batch') {
     return lanes.flatMap((each) => ([4, 16] as const).map((rows) => ({ ...own, lanes: each, rows })));

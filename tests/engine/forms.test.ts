@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { useFastestForms } from '../../src/engine/forms';
-import type { Forms } from '../../src/gpu/device';
+import { type Forms, rowTile } from '../../src/gpu/device';
 import { fastest, formsKey, measureForms } from '../../src/model/tuning';
 import type { ModelRuntime } from '../../src/model/runtime';
 import type { DeviceRecord } from '../../src/shared/records';
@@ -30,12 +30,30 @@ function memory(known?: DeviceRecord) {
 it('times each form, with shared loads and without', async () => {
   const before = runtime.gpu.liveBuffers;
   const measured = await measureForms(runtime);
-  const names = measured.map(({ what, tile }) => `${what} ${tile.lanes} ${tile.rows} ${tile.split}`);
+  const names = measured.map(
+    ({ what, shape, tile }) => `${what} ${shape} ${tile.lanes} ${tile.rows} ${tile.split}`,
+  );
   const lanes = guess.batch.lanes === 1 ? [1] : [guess.batch.lanes, 1];
+  const { hidden_size: d, intermediate_size: ffn, vocab_size } = runtime.config;
+  const attention = runtime.config.num_attention_heads * runtime.config.head_dim;
+  const kv = runtime.config.num_key_value_heads * runtime.config.head_dim;
+  const shapes = [
+    [attention + 2 * kv, d],
+    [d, attention],
+    [2 * ffn, d],
+    [d, ffn],
+    [vocab_size, d],
+  ];
   expect(names).toEqual([
-    ...lanes.flatMap((count) => [4, 16].map((rows) => `batch ${count} ${rows} ${guess.batch.split}`)),
-    ...lanes.map((count) => `row ${count} ${guess.row.rows} 1`),
-    ...[8, 32].map((split) => `row ${guess.row.lanes} ${guess.row.rows} ${split}`),
+    ...lanes.flatMap((count) =>
+      [4, 16].map((rows) => `batch ${2 * ffn}x${d} ${count} ${rows} ${guess.batch.split}`),
+    ),
+    ...new Set(
+      shapes.flatMap(([rows, columns]) => [
+        ...lanes.map((count) => `row ${rows}x${columns} ${count} ${guess.row.rows} 1`),
+        ...[8, 32].map((split) => `row ${rows}x${columns} ${guess.row.lanes} ${guess.row.rows} ${split}`),
+      ]),
+    ),
   ]);
   for (const { ms } of measured) expect(ms).toBeGreaterThan(0);
   expect(runtime.gpu.liveBuffers).toBe(before);
@@ -44,19 +62,23 @@ it('times each form, with shared loads and without', async () => {
 it('takes the fastest of each kind', () => {
   const [slow, fast] = [guess.batch, { ...guess.batch, lanes: 1 } as const];
   const forms = fastest([
-    { what: 'batch', tile: slow, ms: 3 },
-    { what: 'batch', tile: fast, ms: 2 },
-    { what: 'row', tile: slow, ms: 1 },
-    { what: 'row', tile: fast, ms: 4 },
+    { what: 'batch', shape: '4x4', tile: slow, ms: 3 },
+    { what: 'batch', shape: '4x4', tile: fast, ms: 2 },
+    { what: 'row', shape: '4x4', tile: slow, ms: 1 },
+    { what: 'row', shape: '4x4', tile: fast, ms: 4 },
+    { what: 'row', shape: '8x4', tile: slow, ms: 7 },
+    { what: 'row', shape: '8x4', tile: fast, ms: 6 },
   ]);
-  expect(forms).toEqual({ batch: fast, row: slow });
+  expect(forms).toEqual({ batch: fast, row: slow, shapes: { '4x4': slow, '8x4': fast } });
+  expect(rowTile(forms, { rows: 8, columns: 4 })).toBe(fast);
+  expect(rowTile(forms, { rows: 5, columns: 4 })).toBe(slow);
 });
 
 describe('the forms in use', () => {
   const other: Forms['batch'] = { lanes: 1, exact: false, rows: 16, attention: 8, split: 8 };
 
   it('are those measured before, without measuring again', async () => {
-    const forms = { batch: other, row: other };
+    const forms = { batch: other, row: other, shapes: { '4x4': other } };
     const known = memory({ key: await formsKey(runtime.gpu), forms });
     await useFastestForms(runtime, known);
     expect(runtime.gpu.forms).toEqual(forms);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Generator } from '../../src/generation/generator';
+import { shapeKey } from '../../src/gpu/device';
 import { Program, submit } from '../../src/gpu/program';
 import { sample } from '../../src/kernels/sample';
 import { AdapterSlot } from '../../src/model/lora';
@@ -68,7 +69,11 @@ it('differs little between f16 and f32 activations, and takes less memory', asyn
   expectClose(half.logits, full.logits, { rtol: 5e-3, atolScale: 2e-3 });
 });
 
-it.each([8, 32] as const)('computes the same where %i threads share a sum', async (split) => {
+it.each([
+  { what: '8 threads share a sum', splits: [8] },
+  { what: '32 threads share a sum', splits: [32] },
+  { what: 'each matrix has a form of its own', splits: [8, 32, 1, 8, 32] },
+] as const)('computes the same where $what', async ({ splits }) => {
   const { gpu } = runtime;
   const [prompt, own] = [promptOf(70), gpu.forms];
   const logits = async (): Promise<Float32Array> => {
@@ -80,7 +85,13 @@ it.each([8, 32] as const)('computes the same where %i threads share a sum', asyn
   slot.load({ ...seededAdapter(runtime.config, 8, 16, 3), base: runtime.sha256 });
   const expected = await logits();
   try {
-    gpu.forms = { ...own, row: { ...own.row, split } };
+    const { layers, head } = runtime.weights;
+    const matrices = [...Object.values(layers[0]?.linears ?? {}), head];
+    const tiles = matrices.map((matrix, i) => {
+      const split = splits[i % splits.length] ?? 1;
+      return [shapeKey(matrix), { ...own.row, split }] as const;
+    });
+    gpu.forms = { ...own, shapes: Object.fromEntries(tiles) };
     expectClose(await logits(), expected, { rtol: 1e-4, atolScale: 1e-5 });
   } finally {
     gpu.forms = own;

@@ -1,9 +1,9 @@
 import { dequantizeInt4 } from '../../../formats/quantize';
 import type { Int4Matrix } from '../../../formats/tensors';
 import { Allocation } from '../../../gpu/allocation';
-import type { Gpu } from '../../../gpu/device';
+import { type Gpu, rowTile } from '../../../gpu/device';
 import { type BatchSize, type Dispatch, PipelineCache, Program, submit } from '../../../gpu/program';
-import { linearRow, rowBlock } from '../../../kernels/decode';
+import { linearRow } from '../../../kernels/decode';
 import type { Int4Buffers } from '../../../kernels/int4';
 import { linear, linearBackward } from '../../../kernels/linear';
 import { type LoraBuffers, loraDown, loraGradA, loraGradB, loraUpBackward } from '../../../kernels/lora';
@@ -169,14 +169,20 @@ class OwnProducts {
     const { x, y, xa } = this.buffers;
     const { loraUniform, batch, gpu, size } = this;
     const { batch: tile } = gpu.forms;
-    const shares = { buffer: xa, offset: 0, block: rowBlock(gpu.forms.row) };
     const product = (matrix: Int4Buffers, from: GPUBuffer, to: GPUBuffer): Dispatch =>
       size.tokens === 1
         ? linearRow({
-            tile: gpu.forms.row,
+            tile: rowTile(gpu.forms, matrix),
             matrix,
             loraUniform,
-            x: { values: from, in: matrix.columns, norm: null, lora: null, shares },
+            x: {
+              values: from,
+              in: matrix.columns,
+              norm: null,
+              lora: null,
+              // There is nothing to share.
+              shares: { buffer: xa, offset: 0, block: matrix.columns },
+            },
             y: to,
           })
         : linear({ tile, matrix, lora: null, loraUniform, x: from, y: to, batch });
