@@ -18,8 +18,10 @@ const WORDS = IN / 8u;
 const GROUPS = IN / 32u;
 const INNER = PARTS * RANK;
 const WIDTH = INNER + u32(NORM);
+// To divide by, where there is nothing to add up.
+const AT_LEAST_ONE = max(1u, WIDTH);
 // Threads that add up the shares of one inner product.
-const SLOTS = select(1u, max(1u, THREADS / max(1u, WIDTH)), SPLIT > 1u);
+const SLOTS = select(1u, max(1u, THREADS / AT_LEAST_ONE), SPLIT > 1u);
 
 var<workgroup> inner: array<f32, SLOTS * WIDTH + 1u>;
 // A thread's part of the sums of its columns, those of `up` behind.
@@ -67,8 +69,8 @@ fn main(
   let thread = local.x;
   for (var i = thread; i < SLOTS * WIDTH; i += THREADS) {
     var sum = 0.0;
-    for (var share = i / max(1u, WIDTH); share < SHARE_COUNT; share += SLOTS) {
-      sum += shares[SHARES + share * WIDTH + i % max(1u, WIDTH)];
+    for (var share = i / AT_LEAST_ONE; share < SHARE_COUNT; share += SLOTS) {
+      sum += shares[SHARES + share * WIDTH + i % AT_LEAST_ONE];
     }
     inner[i] = sum;
   }

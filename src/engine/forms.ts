@@ -23,7 +23,7 @@ export async function useFastestForms(
   storage: Pick<Storage, 'loadDevice' | 'saveDevice'>,
 ): Promise<void> {
   const { gpu } = runtime;
-  const key = await formsKey(gpu);
+  const key = await formsKey(runtime);
   const stored = await storage.loadDevice();
   const known = v.safeParse(Stored, stored?.key === key ? stored.forms : undefined);
   if (known.success) {

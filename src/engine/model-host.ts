@@ -39,7 +39,7 @@ export async function openModel(
   {
     source,
     storage,
-  }: { source: FileSource; storage: Parameters<typeof useFastestForms>[1] & Pick<Storage, 'listAdapters'> },
+  }: { source: FileSource; storage: Pick<Storage, 'loadDevice' | 'saveDevice' | 'listAdapters'> },
   onProgress: (progress: LoadingProgress) => void,
 ): Promise<ModelHost> {
   let loaded = { loadedBytes: 0, totalBytes: 0 };

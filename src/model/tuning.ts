@@ -8,6 +8,7 @@ import { required } from '../shared/assert';
 import { sha256 } from '../shared/sha256';
 import { paddedRows } from './activations';
 import type { ModelRuntime } from './runtime';
+import type { ModelWeights } from './weights';
 
 /** A form and what it takes. */
 export interface MeasuredForm {
@@ -30,11 +31,10 @@ const MOST_REPEATS = 64;
  */
 export async function measureForms(runtime: ModelRuntime): Promise<MeasuredForm[]> {
   const { gpu, pipelines, weights } = runtime;
-  const { linears } = required(weights.layers[0], 'layer');
-  const matrices = [...Object.values(linears), weights.head];
+  const shapes = shapesOf(weights);
   const memory = new Allocation(gpu);
-  const { gate_up_proj: wide } = linears;
-  const floats = Math.max(paddedRows(ROWS) * wide.rows, ...matrices.map(({ rows }) => rows));
+  const { gate_up_proj: wide } = required(weights.layers[0], 'layer').linears;
+  const floats = Math.max(paddedRows(ROWS) * Math.max(wide.rows, wide.columns), weights.head.rows);
   const [x, y] = ['x', 'y'].map((name) => memory.storage(`tuning ${name}`, floats * 4)) as [
     GPUBuffer,
     GPUBuffer,
@@ -62,7 +62,6 @@ export async function measureForms(runtime: ModelRuntime): Promise<MeasuredForm[
       ];
     },
   };
-  const shapes = new Map(matrices.map((matrix) => [shapeKey(matrix), matrix]));
   const measured: MeasuredForm[] = [];
   const measure = async (what: MeasuredForm['what'], matrix: Int4Buffers): Promise<void> => {
     for (const tile of candidates(gpu.forms[what], what)) {
@@ -91,11 +90,20 @@ export function fastest(measured: readonly MeasuredForm[]): Forms {
   return { batch: best(of('batch')), row: required(Object.values(shapes)[0], 'form'), shapes };
 }
 
-/** Names the device and the kernels: what was measured holds for no others. */
-export async function formsKey({ info, forms }: Gpu): Promise<string> {
+/** Names the device, the kernels and the matrices: what was measured holds for no others. */
+export async function formsKey({ gpu, weights }: Pick<ModelRuntime, 'gpu' | 'weights'>): Promise<string> {
+  const { info, forms } = gpu;
   const { vendor, architecture, description, features } = info;
   const kernels = [linearSource(forms.batch), linearBackwardSource(forms.batch), linearRowSource(forms.row)];
-  return sha256(JSON.stringify([vendor, architecture, description, features, kernels]));
+  return sha256(
+    JSON.stringify([vendor, architecture, description, features, kernels, ...shapesOf(weights).keys()]),
+  );
+}
+
+/** A matrix of each shape that is multiplied with one row. */
+function shapesOf({ layers, head }: ModelWeights): Map<string, Int4Buffers> {
+  const matrices = [...Object.values(required(layers[0], 'layer').linears), head];
+  return new Map(matrices.map((matrix) => [shapeKey(matrix), matrix]));
 }
 
 /** With shared loads and without; of both heights where there are many rows; with sums that threads share where there is one. */

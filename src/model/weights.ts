@@ -3,7 +3,7 @@ import type { ModelFolder } from '../formats/model-folder';
 import type { LinearName, ModelConfig } from '../formats/model-config';
 import { linearShapes } from '../formats/model-config';
 import { type ModelIdentity, readModel, type TensorPart, type TensorSink } from '../formats/read-model';
-import type { FileSource, Int4Matrix } from '../formats/tensors';
+import type { FileSource } from '../formats/tensors';
 import { Allocation } from '../gpu/allocation';
 import type { Gpu } from '../gpu/device';
 import type { Int4Buffers } from '../kernels/int4';
@@ -144,17 +144,6 @@ export function uploadWeights(
     put(`${name}.q_scale`, tensor.scale, tensor.scale instanceof Uint16Array ? 'float16' : 'float32');
   }
   return upload.finish(config);
-}
-
-/** Uploads a matrix. @throws ThumbprintError `out-of-memory` when it is larger than a buffer of the device. */
-export function uploadInt4(memory: Allocation, name: string, matrix: Int4Matrix): Int4Buffers {
-  return {
-    rows: matrix.rows,
-    columns: matrix.columns,
-    weight: memory.upload(`${name}.q_weight`, matrix.weight),
-    scale: memory.upload(`${name}.q_scale`, matrix.scale),
-    scaleF16: matrix.scale instanceof Uint16Array,
-  };
 }
 
 /** cos and sin of position·theta^(−2i / head_dim), in float64 until stored (Su et al. 2021). */

@@ -135,30 +135,33 @@ export class Trainer {
    */
   static async create(runtime: ModelRuntime, options: TrainerOptions): Promise<Trainer> {
     const { gpu } = runtime;
+    const { memoryBytes = MEMORY_BYTES } = options;
     const rooms = roomsOf(options);
-    for (const [index, room] of rooms.entries()) {
-      const isLast = index === rooms.length - 1;
-      try {
-        const { trainer, bytes } = await gpu.makeRoom(() => {
+    let refused = '';
+    for (const room of rooms) {
+      const made = await gpu
+        .makeRoom(() => {
           const before = gpu.liveBytes;
           return { trainer: new Trainer(runtime, options, room), bytes: gpu.liveBytes - before };
+        })
+        .catch((error: unknown) => {
+          if (!(error instanceof ThumbprintError) || error.code !== 'out-of-memory') throw error;
+          refused = error.message;
+          return null;
         });
-        if (bytes <= (options.memoryBytes ?? MEMORY_BYTES) || isLast) {
-          await trainer.compile();
-          return trainer;
-        }
-        trainer.destroy();
-      } catch (cause) {
-        if (!(cause instanceof ThumbprintError) || cause.code !== 'out-of-memory') throw cause;
-        if (isLast)
-          throw new ThumbprintError(
-            'out-of-memory',
-            `Training does not fit into the memory of the graphics device. Close other tabs and programs that use it, or choose a smaller model. (${cause.message})`,
-            { cause },
-          );
+      if (!made) continue;
+      // The smallest is tried whatever it takes.
+      if (made.bytes > memoryBytes && room !== rooms.at(-1)) {
+        made.trainer.destroy();
+        continue;
       }
+      await made.trainer.compile();
+      return made.trainer;
     }
-    throw new ThumbprintError('internal', 'no room was tried');
+    throw new ThumbprintError(
+      'out-of-memory',
+      `Training does not fit into the memory of the graphics device. Close other tabs and programs that use it, or choose a smaller model. (${refused})`,
+    );
   }
 
   private async compile(): Promise<void> {

@@ -74,12 +74,20 @@ it('takes the fastest of each kind', () => {
   expect(rowTile(forms, { rows: 5, columns: 4 })).toBe(slow);
 });
 
+it('are of these matrices: a model of other shapes has another key', async () => {
+  const { gpu, weights } = runtime;
+  const { head } = weights;
+  const other = { ...weights, head: { ...head, rows: 2 * head.rows } };
+  expect(await formsKey({ gpu, weights })).toBe(await formsKey(runtime));
+  expect(await formsKey({ gpu, weights: other })).not.toBe(await formsKey(runtime));
+});
+
 describe('the forms in use', () => {
   const other: Forms['batch'] = { lanes: 1, exact: false, rows: 16, attention: 8, split: 8 };
 
   it('are those measured before, without measuring again', async () => {
     const forms = { batch: other, row: other, shapes: { '4x4': other } };
-    const known = memory({ key: await formsKey(runtime.gpu), forms });
+    const known = memory({ key: await formsKey(runtime), forms });
     await useFastestForms(runtime, known);
     expect(runtime.gpu.forms).toEqual(forms);
     expect(known.saved).toEqual([]);
@@ -91,7 +99,7 @@ describe('the forms in use', () => {
     ['another device was', { key: 'another', forms: { batch: other, row: other } }],
     ['what was stored is none', { key: '', forms: { batch: { lanes: 3 } } }],
   ])('are measured and kept where %s', async (_, known) => {
-    const key = await formsKey(runtime.gpu);
+    const key = await formsKey(runtime);
     const store = memory(known && { ...known, key: known.key === '' ? key : known.key });
     await useFastestForms(runtime, store);
     expect(store.saved).toEqual([{ key, forms: runtime.gpu.forms }]);

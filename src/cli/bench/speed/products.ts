@@ -8,7 +8,6 @@ import type { Int4Buffers } from '../../../kernels/int4';
 import { linear, linearBackward } from '../../../kernels/linear';
 import { type LoraBuffers, loraDown, loraGradA, loraGradB, loraUpBackward } from '../../../kernels/lora';
 import { paddedRows } from '../../../model/activations';
-import { uploadInt4 } from '../../../model/weights';
 import { createRandom, type Random } from '../../../shared/random';
 import { type DenseMatrix, jaxChain, jaxLoraStep } from '../peers/jax';
 import type { OnnxGraph } from '../peers/onnx';
@@ -90,6 +89,16 @@ export async function measureProducts(
     memory.destroy();
   }
   return results;
+}
+
+function uploadInt4(memory: Allocation, name: string, matrix: Int4Matrix): Int4Buffers {
+  return {
+    rows: matrix.rows,
+    columns: matrix.columns,
+    weight: memory.upload(`${name}.q_weight`, matrix.weight),
+    scale: memory.upload(`${name}.q_scale`, matrix.scale),
+    scaleF16: matrix.scale instanceof Uint16Array,
+  };
 }
 
 function denseOf(matrix: Int4Matrix): DenseMatrix {
