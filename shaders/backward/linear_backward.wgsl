@@ -1,6 +1,6 @@
-// dX[T, IN] = dY[T, OUT] · W + s·dXB·A: the input gradient of linear.wgsl from the same int4 buffer; W's rows, packed
-// along IN, are already the tile this product needs. A thread computes ROWS rows by 8 columns. Overwrites dX.
-// dxb: dY·B, [T, INNER]; lora_a: [INNER, IN], INNER = PARTS·RANK.
+// dX[T, IN] = dY[T, OUT] · W + s·dXB·A: the input gradient of linear.wgsl from the same int4 buffer. A thread computes ROWS
+// rows by 8 columns; where they begin and how dY · W comes about says linear_backward_lanes.wgsl or
+// linear_backward_tiles.wgsl. Overwrites dX. dxb: dY·B, [T, INNER]; lora_a: [INNER, IN], INNER = PARTS·RANK.
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> scale: array<u32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
@@ -12,22 +12,10 @@
 
 const WORDS = IN / 8u;
 
-fn weights(row: u32, word: u32, lane: u32) -> Int4Block {
-  let index = row * WORDS + word;
-  return int4_block(index, WORDS, int4_scales_of_quad(index / 4u, WORDS / 4u, lane));
-}
-
-fn add_row(
-  index: u32,
-  lane: u32,
-  first: Int4Block,
-  second: Int4Block,
-  low: ptr<function, vec4<f32>>,
-  high: ptr<function, vec4<f32>>,
-) {
-  let values = load_eight_dy(index, lane);
-  *low += first.low * values.low + second.low * values.high;
-  *high += first.high * values.low + second.high * values.high;
+// Four low and four high columns of each row.
+struct Sums {
+  low_$r: vec4<f32>,
+  high_$r: vec4<f32>,
 }
 
 fn store(row: u32, word: u32, low: vec4<f32>, high: vec4<f32>) {
@@ -45,17 +33,9 @@ fn main(
   lane: Lane,
 ) {
   // No early return: every lane takes part in loads that are shared.
-  let word = workgroup.x * WORKGROUP + local.x;
-  let row = workgroup.y * ROWS;
-  let w = min(word, WORDS - 1u);
-  var low_$r = vec4<f32>();
-  var high_$r = vec4<f32>();
-  for (var k = 0u; k < OUT; k += 8u) {
-    let first = weights(k, w, lane.index);
-    let second = weights(k + 4u, w, lane.index);
-    let index = row * OUT + k;
-    add_row(index + $r * OUT, lane.index, first, second, &low_$r, &high_$r);
-  }
+  let row = first_row(workgroup, local.x);
+  let word = first_column(workgroup, local.x) / 8u;
+  var sums = product(workgroup, local.x, lane.index);
   if (LORA && word < WORDS) {
     // The bound is not a constant: unrolled by all rows, this made compilers take seconds.
     let inner = select(0u, INNER, batch.tokens > 0u);
@@ -64,9 +44,9 @@ fn main(
       let a_high = lora.scale * lora_a[(j * WORDS + word) * 2u + 1u];
       let index = row * INNER + j;
       let dxb_$r = dxb[index + $r * INNER];
-      low_$r += dxb_$r * a_low;
-      high_$r += dxb_$r * a_high;
+      sums.low_$r += dxb_$r * a_low;
+      sums.high_$r += dxb_$r * a_high;
     }
   }
-  store(row + $r, word, low_$r, high_$r);
+  store(row + $r, word, sums.low_$r, sums.high_$r);
 }

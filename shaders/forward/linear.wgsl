@@ -1,5 +1,6 @@
 // Y[T, OUT] = X[T, IN] · Wᵀ + s·XA·Bᵀ (+ residual), W[OUT, IN] a stack of int4 matrices with a LoRA for each part
-// (Hu et al. 2021, eq. 3). A thread computes ROWS rows by 8 columns. Overwrites Y.
+// (Hu et al. 2021, eq. 3). A thread computes ROWS rows by 8 columns; where they begin and how X · Wᵀ comes about says
+// linear_lanes.wgsl or linear_tiles.wgsl. Overwrites Y.
 @group(0) @binding(0) var<storage, read> weight: array<u32>;
 @group(0) @binding(1) var<storage, read> scale: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<Activation>;
@@ -13,17 +14,10 @@
 const WORDS = IN / 8u;
 const GROUPS = IN / 32u;
 
-fn add_row(
-  index: u32,
-  lane: u32,
-  first: Int4Block,
-  second: Int4Block,
-  left: ptr<function, vec4<f32>>,
-  right: ptr<function, vec4<f32>>,
-) {
-  let values = load_eight_x(index, lane);
-  *left += values.low * first.low + values.high * first.high;
-  *right += values.low * second.low + values.high * second.high;
+// Four columns to the left and four to the right of each row.
+struct Sums {
+  left_$r: vec4<f32>,
+  right_$r: vec4<f32>,
 }
 
 fn store(row: u32, column: u32, value: vec4<f32>) {
@@ -45,22 +39,9 @@ fn main(
   lane: Lane,
 ) {
   // No early return: every lane takes part in loads that are shared.
-  let column = (workgroup.x * WORKGROUP + local.x) * 8u;
-  let row = workgroup.y * ROWS;
-  let w0 = min(column, OUT - 8u) * WORDS;
-  let s0 = min(column, OUT - 8u) * GROUPS;
-  var left_$r = vec4<f32>();
-  var right_$r = vec4<f32>();
-  for (var group = 0u; group < GROUPS; group++) {
-    let first_scales = int4_scales(s0 + group, GROUPS);
-    let second_scales = int4_scales(s0 + group + 4u * GROUPS, GROUPS);
-    for (var word = 4u * group; word < 4u * group + 4u; word++) {
-      let first = int4_block(w0 + word, WORDS, first_scales);
-      let second = int4_block(w0 + word + 4u * WORDS, WORDS, second_scales);
-      let k = row * IN + word * 8u;
-      add_row(k + $r * IN, lane.index, first, second, &left_$r, &right_$r);
-    }
-  }
+  let row = first_row(workgroup, local.x);
+  let column = first_column(workgroup, local.x);
+  var sums = product(workgroup, local.x, lane.index);
   if (LORA && column < OUT) {
     // The bound is not a constant: unrolled by all rows, this made compilers take seconds.
     let ranks = select(0u, RANK, batch.tokens > 0u);
@@ -69,10 +50,10 @@ fn main(
       let b_left = lora_up(column, rank);
       let b_right = lora_up(column + 4u, rank);
       let xa_$r = xa[inner + $r * PARTS * RANK + rank];
-      left_$r += xa_$r * b_left;
-      right_$r += xa_$r * b_right;
+      sums.left_$r += xa_$r * b_left;
+      sums.right_$r += xa_$r * b_right;
     }
   }
-  store(row + $r, column, left_$r);
-  store(row + $r, column + 4u, right_$r);
+  store(row + $r, column, sums.left_$r);
+  store(row + $r, column + 4u, sums.right_$r);
 }

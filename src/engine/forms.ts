@@ -8,13 +8,14 @@ const Tile = v.object({
   lanes: v.picklist([1, 4, 8]),
   exact: v.boolean(),
   rows: v.picklist([4, 16]),
+  tiled: v.boolean(),
   attention: v.picklist([8, 32]),
   split: v.picklist([1, 8, 32]),
 });
+const Products = v.object({ batch: Tile, row: Tile });
 const Stored: v.GenericSchema<unknown, Forms> = v.object({
-  batch: Tile,
-  row: Tile,
-  shapes: v.record(v.string(), Tile),
+  ...Products.entries,
+  shapes: v.record(v.string(), Products),
 });
 
 /** Lets products run as they are fastest on this device: as measured before, or as measured now, which takes a moment. */

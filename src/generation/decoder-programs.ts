@@ -1,5 +1,5 @@
 import { Allocation } from '../gpu/allocation';
-import type { Tile } from '../gpu/device';
+import type { Forms, ProductForms } from '../gpu/device';
 import { type Dispatch, Program } from '../gpu/program';
 import { packHalves } from '../kernels/decode';
 import { embed } from '../kernels/embed';
@@ -55,8 +55,6 @@ export async function buildDecoder(
   { type, readbacks }: { type: ActivationType; readbacks: number },
 ): Promise<DecoderPrograms> {
   const { gpu, config, weights } = runtime;
-  // Few rows a thread compile fastest: SwiftShader takes five seconds less until the first reply.
-  const tile: Tile = { ...gpu.forms.batch, rows: 4 };
   const capacity = config.context_window_size;
   const memory = new Allocation(gpu);
   const stream = (): GPUBuffer => memory.storage('stream', paddedRows(PREFILL_ROWS) * config.hidden_size * 4);
@@ -76,7 +74,7 @@ export async function buildDecoder(
     logits: memory.storage('logits', config.vocab_size * 4),
   };
   const context: ForwardContext = {
-    tile,
+    forms: ofFourRows(gpu.forms),
     weights,
     adapter,
     activations: createActivations(memory, {
@@ -120,4 +118,11 @@ export async function buildDecoder(
     build([sample({ vocab: config.vocab_size, logits, seen, tokens: token, sampled, sampling })]),
   ]);
   return { buffers, prefill: prefillProgram, decode: decodeProgram, adapt, sample: draw, memory };
+}
+
+/** Few rows a thread compile fastest: SwiftShader takes five seconds less until the first reply. */
+function ofFourRows(forms: Forms): Forms {
+  const four = ({ batch, row }: ProductForms): ProductForms => ({ batch: { ...batch, rows: 4 }, row });
+  const shapes = Object.entries(forms.shapes).map(([key, shape]) => [key, four(shape)]);
+  return { ...four(forms), shapes: Object.fromEntries(shapes) as Forms['shapes'] };
 }

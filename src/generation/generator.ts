@@ -55,14 +55,14 @@ export class Generator {
   /**
    * Compiles everything that generation needs.
    * @param type of the KV cache and of what prefill's products read: f16 halves both, where the device has `shader-f16`.
-   * @param ahead steps submitted before the one that is read: a GPU need not wait for the host, but what is decoded
-   *   past the end is lost, which costs a CPU more than the wait.
+   * @param ahead steps submitted before the one that is read, so that a GPU has the next ones while a token is on its
+   *   way to the host; what is decoded past the end is lost, which costs a CPU more than the wait.
    */
   static async create(
     runtime: ModelRuntime,
     adapter: AdapterSlot,
     type: ActivationType = runtime.gpu.device.features.has('shader-f16') ? 'f16' : 'f32',
-    ahead = runtime.gpu.info.software ? 0 : 1,
+    ahead = runtime.gpu.info.software ? 0 : 3,
   ): Promise<Generator> {
     return new Generator(
       runtime,

@@ -18,6 +18,8 @@ export interface Tile {
   exact: boolean;
   /** Rows of a product that a thread computes. */
   rows: 4 | 16;
+  /** Whether products of many rows read both operands from workgroup memory, by tiles: of 4 rows a thread only. */
+  tiled: boolean;
   /** Queries or keys that a workgroup of attention handles: all their threads go through what any of them sees. */
   attention: 8 | 32;
   /** Threads that share the sums of four columns of a row's product. */
@@ -25,11 +27,14 @@ export interface Tile {
 }
 
 /** What products run as: those of many rows, and those of the one row of decoding. */
-export interface Forms {
+export interface ProductForms {
   batch: Tile;
   row: Tile;
-  /** Of products of one row, by the matrix's shape, where that was measured: `rowTile`. */
-  shapes: Readonly<Record<string, Tile>>;
+}
+
+export interface Forms extends ProductForms {
+  /** By the matrix's shape, where that was measured: `formOf`. */
+  shapes: Readonly<Record<string, ProductForms>>;
 }
 
 /** A shape's name in `Forms`. */
@@ -37,9 +42,13 @@ export function shapeKey({ rows, columns }: { rows: number; columns: number }): 
   return `${rows}x${columns}`;
 }
 
-/** The form in which a matrix is multiplied with one row. */
-export function rowTile(forms: Forms, matrix: { rows: number; columns: number }): Tile {
-  return forms.shapes[shapeKey(matrix)] ?? forms.row;
+/** The form in which a matrix is multiplied. */
+export function formOf(
+  forms: Forms,
+  what: keyof ProductForms,
+  matrix: { rows: number; columns: number },
+): Tile {
+  return (forms.shapes[shapeKey(matrix)] ?? forms)[what];
 }
 
 /** Begins passes and measures how long they take. */
@@ -241,6 +250,7 @@ function tileFor(info: GPUAdapterInfo, subgroups: boolean): Tile {
     lanes,
     exact: info.subgroupMinSize === lanes && info.subgroupMaxSize === lanes,
     rows: info.architecture === 'swiftshader' ? 16 : 4,
+    tiled: !info.isFallbackAdapter,
     attention: info.isFallbackAdapter ? 8 : 32,
     split: info.isFallbackAdapter ? 1 : 8,
   };

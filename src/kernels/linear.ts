@@ -1,13 +1,24 @@
 import backwardShader from '../../shaders/backward/linear_backward.wgsl?raw';
+import backwardLanes from '../../shaders/backward/linear_backward_lanes.wgsl?raw';
+import backwardTiles from '../../shaders/backward/linear_backward_tiles.wgsl?raw';
 import shader from '../../shaders/forward/linear.wgsl?raw';
+import lanes from '../../shaders/forward/linear_lanes.wgsl?raw';
+import tiles from '../../shaders/forward/linear_tiles.wgsl?raw';
 import type { Tile } from '../gpu/device';
 import { type Dispatch, type KernelSource, workgroups } from '../gpu/program';
 import type { Int4Buffers } from './int4';
 import { type LoraBuffers, partConstants } from './lora';
-import { type ActivationType, tiledSource } from './sources';
+import { type ActivationType, type LibraryPiece, tiledSource } from './sources';
 
-/** A workgroup is one subgroup of the software rasterizers; wider ones gain nothing there. */
-const WORKGROUP = 32;
+/** What a workgroup computes. Where lanes share loads, wider ones gain the software rasterizers nothing. */
+function blockOf({ tiled, rows }: Tile): { threads: number; rows: number; columns: number } {
+  return tiled ? { threads: 64, rows: 32, columns: 64 } : { threads: 32, rows, columns: 32 * 8 };
+}
+
+function gridOf(tile: Tile, tokens: number, columns: number): [number, number] {
+  const block = blockOf(tile);
+  return [workgroups(columns, block.columns), workgroups(tokens, block.rows)];
+}
 
 interface LinearArgs {
   tile: Tile;
@@ -27,12 +38,18 @@ interface LinearArgs {
 
 /** The text of `linear`, and of `linearBackward`. */
 export function linearSource(tile: Tile, type: ActivationType = 'f32'): KernelSource {
-  const pieces = ['batch', `activation_${type}`, 'int4', 'lora', 'lora_inner', 'lora_up'] as const;
-  return tiledSource(tile, 'linear', shader, { shared: ['x'] }, ...pieces);
+  const code = `${shader}\n${tile.tiled ? tiles : lanes}`;
+  const pieces = [`activation_${type}`, 'lora_inner', 'lora_up', ...piecesOf(tile)] as const;
+  return tiledSource(tile, 'linear', code, { shared: ['x'] }, ...pieces);
 }
 
 export function linearBackwardSource(tile: Tile): KernelSource {
-  return tiledSource(tile, 'linear_backward', backwardShader, { shared: ['dy'] }, 'batch', 'int4', 'lora');
+  const code = `${backwardShader}\n${tile.tiled ? backwardTiles : backwardLanes}`;
+  return tiledSource(tile, 'linear_backward', code, { shared: ['dy'] }, ...piecesOf(tile));
+}
+
+function piecesOf({ tiled }: Tile): LibraryPiece[] {
+  return ['batch', 'int4', 'lora', tiled ? 'product_tiles' : 'product_lanes'];
 }
 
 /** y[T, out] = x·Wᵀ + LoRA (+ residual) for T rows. */
@@ -43,7 +60,7 @@ export function linear(args: LinearArgs): Dispatch {
     constants: {
       IN: matrix.columns,
       OUT: matrix.rows,
-      WORKGROUP,
+      WORKGROUP: blockOf(tile).threads,
       SCALE_F16: matrix.scaleF16,
       RESIDUAL: args.residual !== undefined,
       LORA: lora !== null,
@@ -61,7 +78,7 @@ export function linear(args: LinearArgs): Dispatch {
       lora: args.loraUniform,
       batch: args.batch,
     },
-    grid: ({ tokens }) => [workgroups(matrix.rows / 8, WORKGROUP), workgroups(tokens, tile.rows)],
+    grid: ({ tokens }) => gridOf(tile, tokens, matrix.rows),
   };
 }
 
@@ -79,13 +96,13 @@ interface BackwardArgs {
 
 /** dx[T, in] = dy·W + LoRA: the input gradient of `linear`. */
 export function linearBackward(args: BackwardArgs): Dispatch {
-  const { matrix, lora, dy } = args;
+  const { tile, matrix, lora, dy } = args;
   return {
-    kernel: linearBackwardSource(args.tile),
+    kernel: linearBackwardSource(tile),
     constants: {
       IN: matrix.columns,
       OUT: matrix.rows,
-      WORKGROUP,
+      WORKGROUP: blockOf(tile).threads,
       SCALE_F16: matrix.scaleF16,
       LORA: lora !== null,
       INNER: lora ? lora.buffers.rank * lora.buffers.parts.length : 0,
@@ -100,6 +117,6 @@ export function linearBackward(args: BackwardArgs): Dispatch {
       lora: args.loraUniform,
       batch: args.batch,
     },
-    grid: ({ tokens }) => [workgroups(matrix.columns / 8, WORKGROUP), workgroups(tokens, args.tile.rows)],
+    grid: ({ tokens }) => gridOf(tile, tokens, matrix.columns),
   };
 }

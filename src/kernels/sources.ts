@@ -8,6 +8,8 @@ import lora from '../../shaders/lib/lora.wgsl?raw';
 import loraInner from '../../shaders/lib/lora_inner.wgsl?raw';
 import loraShares from '../../shaders/lib/lora_shares.wgsl?raw';
 import loraUp from '../../shaders/lib/lora_up.wgsl?raw';
+import productLanes from '../../shaders/lib/product_lanes.wgsl?raw';
+import productTiles from '../../shaders/lib/product_tiles.wgsl?raw';
 import scalesPlain from '../../shaders/lib/scales_plain.wgsl?raw';
 import scalesSubgroup from '../../shaders/lib/scales_subgroup.wgsl?raw';
 import sharedPlain from '../../shaders/lib/shared_plain.wgsl?raw';
@@ -27,6 +29,8 @@ const LIBRARY = {
   lora_inner: loraInner,
   lora_shares: loraShares,
   lora_up: loraUp,
+  product_lanes: productLanes,
+  product_tiles: productTiles,
   sum_row: sumRow,
   target,
   token,

@@ -1,6 +1,6 @@
 import { type LinearName, linearShapes } from '../formats/model-config';
 import type { Allocation } from '../gpu/allocation';
-import { type Forms, rowTile } from '../gpu/device';
+import { type Forms, formOf } from '../gpu/device';
 import { type Dispatch, workgroups } from '../gpu/program';
 import { attentionRow, embedRow, linearRow, rowBlock, type RowInput } from '../kernels/decode';
 import type { LoraBuffers } from '../kernels/lora';
@@ -42,14 +42,14 @@ export function decodeToken(context: DecodeContext): Dispatch[] {
   const shape = { type, heads, kvHeads, headDim: config.head_dim, capacity };
   const { row: tile } = forms;
   const common = { loraUniform: adapter.uniform };
-  const product = (matrix: Int4Buffers) => ({ ...common, matrix, tile: rowTile(forms, matrix) });
+  const product = (matrix: Int4Buffers) => ({ ...common, matrix, tile: formOf(forms, 'row', matrix) });
   const row = (label: string, size: number): GPUBuffer => memory.storage(`${label} of a token`, size * 4);
   const qkv = row('qkv', (heads + 2 * kvHeads) * config.head_dim);
   const stream = row('stream', hidden);
   /** Columns that a workgroup of such a product makes, the same in all layers. */
   const blockOf = (name: LinearName): number => {
     const { linears } = required(weights.layers[0], 'layer');
-    return rowBlock(rowTile(forms, linears[name]));
+    return rowBlock(formOf(forms, 'row', linears[name]));
   };
   const inputs: Record<LinearName, { values: GPUBuffer; block: number }> = {
     qkv_proj: { values: stream, block: blockOf('down_proj') },

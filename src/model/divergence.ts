@@ -1,5 +1,5 @@
 import { Allocation } from '../gpu/allocation';
-import type { Gpu } from '../gpu/device';
+import { formOf, type Gpu } from '../gpu/device';
 import { type BatchSize, type PipelineCache, Program, submit } from '../gpu/program';
 import { divergence, DIVERGENCE_WORDS } from '../kernels/divergence';
 import { linear } from '../kernels/linear';
@@ -100,7 +100,7 @@ export class Comparison {
 
   private build(cache: PipelineCache): Promise<Program> {
     const { context, chunkRows, targets } = this.forward;
-    const { weights, adapter, tile } = context;
+    const { weights, adapter, forms } = context;
     const { hidden_size, vocab_size } = weights.config;
     const { chunk } = this;
     const matrix = (label: string, columns: number): GPUBuffer =>
@@ -108,7 +108,13 @@ export class Comparison {
     const h = matrix('compared hidden', hidden_size);
     const normed = matrix('compared normed', hidden_size);
     const [p, q] = [matrix('adapted logits', vocab_size), matrix('base logits', vocab_size)];
-    const head = { tile, matrix: weights.head, lora: null, loraUniform: adapter.uniform, batch: chunk };
+    const head = {
+      tile: formOf(forms, 'batch', weights.head),
+      matrix: weights.head,
+      lora: null,
+      loraUniform: adapter.uniform,
+      batch: chunk,
+    };
     const logits = (x: GPUBuffer, y: GPUBuffer) => [
       gatherRows({ size: hidden_size, x, targets, h, chunk }),
       rmsNorm({ norm: weights.norm, x: h, y: normed }),

@@ -1,5 +1,5 @@
 import type { LinearName } from '../formats/model-config';
-import type { Tile } from '../gpu/device';
+import { type Forms, formOf } from '../gpu/device';
 import type { Dispatch } from '../gpu/program';
 import { attention, type AttentionShape } from '../kernels/attention';
 import { linear } from '../kernels/linear';
@@ -14,7 +14,7 @@ import type { LayerWeights, ModelWeights } from './weights';
 
 /** What a forward pass runs on. */
 export interface ForwardContext {
-  tile: Tile;
+  forms: Forms;
   weights: ModelWeights;
   adapter: AdapterSlot;
   activations: Activations;
@@ -57,13 +57,29 @@ export function adaptedLinear(
   name: LinearName,
   buffers: { x: GPUBuffer; y: GPUBuffer; residual?: GPUBuffer },
 ): Dispatch[] {
-  const { tile, adapter, activations, batch } = context;
+  const { forms, adapter, activations, batch } = context;
   const matrix = layerWeights(context, layer).linears[name];
   const lora = { buffers: adapter.buffers(layer, name), xa: activations.xa[name] };
   const { type } = activations;
   return [
-    loraDown({ tile, lora: lora.buffers, in: matrix.columns, x: buffers.x, type, xa: lora.xa, batch }),
-    linear({ tile, matrix, lora, loraUniform: adapter.uniform, type, ...buffers, batch }),
+    loraDown({
+      tile: forms.batch,
+      lora: lora.buffers,
+      in: matrix.columns,
+      x: buffers.x,
+      type,
+      xa: lora.xa,
+      batch,
+    }),
+    linear({
+      tile: formOf(forms, 'batch', matrix),
+      matrix,
+      lora,
+      loraUniform: adapter.uniform,
+      type,
+      ...buffers,
+      batch,
+    }),
   ];
 }
 
@@ -92,7 +108,7 @@ export function forwardUntilSwiglu(
     rmsNorm({ norm: inputNorm, x, y: a.attentionInput, type: a.type }),
     ...adaptedLinear(context, layer, 'qkv_proj', { x: a.attentionInput, y: a.qkv }),
     ropeAppend({ shape, tokens, rotation: weights.rotation, batch, qkv: a.qkv, q: a.q, ...cache }),
-    attention(context.tile, shape, {
+    attention(context.forms.batch, shape, {
       q: a.q,
       ...cache,
       tokens,
@@ -106,7 +122,7 @@ export function forwardUntilSwiglu(
     swiglu({ size: weights.config.intermediate_size, gateUp: a.gateUp, h: a.h, type: a.type, batch }),
     // XA of the last product: part of what the backward pass needs.
     loraDown({
-      tile: context.tile,
+      tile: context.forms.batch,
       lora: context.adapter.buffers(layer, 'down_proj'),
       in: weights.config.intermediate_size,
       x: a.h,
@@ -118,10 +134,11 @@ export function forwardUntilSwiglu(
 }
 
 function down(context: ForwardContext, layer: number, y: GPUBuffer): Dispatch {
-  const { tile, adapter, activations: a, batch } = context;
+  const { forms, adapter, activations: a, batch } = context;
+  const matrix = layerWeights(context, layer).linears.down_proj;
   return linear({
-    tile,
-    matrix: layerWeights(context, layer).linears.down_proj,
+    tile: formOf(forms, 'batch', matrix),
+    matrix,
     lora: { buffers: adapter.buffers(layer, 'down_proj'), xa: a.xa.down_proj },
     loraUniform: adapter.uniform,
     x: a.h,

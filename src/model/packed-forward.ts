@@ -1,5 +1,5 @@
 import { Allocation } from '../gpu/allocation';
-import type { Gpu } from '../gpu/device';
+import { formOf, type Gpu } from '../gpu/device';
 import { type BatchSize, type Dispatch, encode, type PipelineCache, Program, submit } from '../gpu/program';
 import { embed } from '../kernels/embed';
 import { linear, linearBackward } from '../kernels/linear';
@@ -85,7 +85,7 @@ export class PackedForward {
       memory.storage(label, height * columns * 4);
     const shape = { config, rank: adapter.layout.rank, rows, type: 'f32' } as const;
     this.context = {
-      tile: gpu.forms.batch,
+      forms: gpu.forms,
       weights,
       adapter,
       activations: createActivations(memory, shape),
@@ -228,11 +228,17 @@ export class PackedForward {
 
   private headDispatches(): Dispatch[] {
     const { gradient, targets, logprobs, chunk } = this;
-    const { weights, adapter, tile } = this.context;
+    const { weights, adapter, forms } = this.context;
     const { hidden_size, vocab_size } = weights.config;
     const { hidden: h, normed, logits, gradients } = this.chunkBuffers;
     const x = required(this.streams.at(-1), 'last stream');
-    const head = { tile, matrix: weights.head, lora: null, loraUniform: adapter.uniform, batch: chunk };
+    const head = {
+      tile: formOf(forms, 'batch', weights.head),
+      matrix: weights.head,
+      lora: null,
+      loraUniform: adapter.uniform,
+      batch: chunk,
+    };
     const forward = [
       gatherRows({ size: hidden_size, x, targets, h, chunk }),
       rmsNorm({ norm: weights.norm, x: h, y: normed }),

@@ -1,5 +1,5 @@
 import { Allocation } from '../gpu/allocation';
-import { type Forms, type Gpu, shapeKey, type Tile } from '../gpu/device';
+import { type Forms, type Gpu, type ProductForms, shapeKey, type Tile } from '../gpu/device';
 import { type Dispatch, encode, Program } from '../gpu/program';
 import { linearRow, linearRowSource } from '../kernels/decode';
 import type { Int4Buffers } from '../kernels/int4';
@@ -12,7 +12,7 @@ import type { ModelWeights } from './weights';
 
 /** A form and what it takes. */
 export interface MeasuredForm {
-  what: 'batch' | 'row';
+  what: keyof ProductForms;
   /** Of the matrix: `shapeKey`. */
   shape: string;
   tile: Tile;
@@ -26,15 +26,15 @@ const LONG_ENOUGH = 8;
 const MOST_REPEATS = 64;
 
 /**
- * Times every form that this device can run: a product of 64 rows with a model's gate and up projection and its gradient,
- * and a product of one row with each shape of its matrices. What is multiplied are zeros, which take as long as anything.
+ * Times every form that this device can run with each shape of a model's matrices: a product of 64 rows and its gradient,
+ * and a product of one row. What is multiplied are zeros, which take as long as anything.
  */
 export async function measureForms(runtime: ModelRuntime): Promise<MeasuredForm[]> {
   const { gpu, pipelines, weights } = runtime;
   const shapes = shapesOf(weights);
   const memory = new Allocation(gpu);
-  const { gate_up_proj: wide } = required(weights.layers[0], 'layer').linears;
-  const floats = Math.max(paddedRows(ROWS) * Math.max(wide.rows, wide.columns), weights.head.rows);
+  const widest = Math.max(...[...shapes.values()].flatMap(({ rows, columns }) => [rows, columns]));
+  const floats = paddedRows(ROWS) * widest;
   const [x, y] = ['x', 'y'].map((name) => memory.storage(`tuning ${name}`, floats * 4)) as [
     GPUBuffer,
     GPUBuffer,
@@ -63,54 +63,76 @@ export async function measureForms(runtime: ModelRuntime): Promise<MeasuredForm[
     },
   };
   const measured: MeasuredForm[] = [];
-  const measure = async (what: MeasuredForm['what'], matrix: Int4Buffers): Promise<void> => {
-    for (const tile of candidates(gpu.forms[what], what)) {
-      const program = await Program.build(gpu, pipelines, programs[what](tile, matrix));
-      measured.push({ what, shape: shapeKey(matrix), tile, ms: await timeOf(gpu, program) });
-    }
-  };
   try {
-    await measure('batch', wide);
-    for (const matrix of shapes.values()) await measure('row', matrix);
+    const kinds = ['batch', 'row'] as const;
+    const forms = [...shapes.values()].flatMap((matrix) =>
+      kinds.flatMap((what) => candidates(gpu.forms[what], what).map((tile) => ({ matrix, what, tile }))),
+    );
+    // Compiled together: one after the other would keep the page waiting.
+    const built = await Promise.all(
+      forms.map(({ matrix, what, tile }) => Program.build(gpu, pipelines, programs[what](tile, matrix))),
+    );
+    for (const [i, { matrix, what, tile }] of forms.entries()) {
+      const ms = await timeOf(gpu, required(built[i], 'program'));
+      measured.push({ what, shape: shapeKey(matrix), tile, ms });
+    }
   } finally {
     memory.destroy();
   }
   return measured;
 }
 
-/** The fastest form for each; what has no shape of its own takes that of the first one measured. */
+/**
+ * The fastest forms for each shape. What multiplies no matrix, or one of another shape, takes those that are fastest for
+ * all together.
+ */
 export function fastest(measured: readonly MeasuredForm[]): Forms {
-  const best = (forms: readonly MeasuredForm[]): Tile =>
-    required([...forms].sort((a, b) => a.ms - b.ms)[0], 'form').tile;
-  const of = (what: MeasuredForm['what']): MeasuredForm[] => measured.filter((form) => form.what === what);
-  const rows = of('row');
-  const shapes = Object.fromEntries(
-    rows.map(({ shape }) => [shape, best(rows.filter((form) => form.shape === shape))]),
-  );
-  return { batch: best(of('batch')), row: required(Object.values(shapes)[0], 'form'), shapes };
+  const shapes = new Set(measured.map(({ shape }) => shape));
+  return {
+    ...fastestOfAll(measured),
+    shapes: Object.fromEntries(
+      [...shapes].map((shape) => [shape, fastestOfAll(measured.filter((form) => form.shape === shape))]),
+    ),
+  };
+}
+
+function fastestOfAll(measured: readonly MeasuredForm[]): ProductForms {
+  const of = (what: MeasuredForm['what']): Tile => {
+    const totals = new Map<string, { tile: Tile; ms: number }>();
+    for (const { tile, ms } of measured.filter((form) => form.what === what)) {
+      const key = JSON.stringify(tile);
+      totals.set(key, { tile, ms: ms + (totals.get(key)?.ms ?? 0) });
+    }
+    return required([...totals.values()].sort((a, b) => a.ms - b.ms)[0], 'form').tile;
+  };
+  return { batch: of('batch'), row: of('row') };
 }
 
 /** Names the device, the kernels and the matrices: what was measured holds for no others. */
 export async function formsKey({ gpu, weights }: Pick<ModelRuntime, 'gpu' | 'weights'>): Promise<string> {
   const { info, forms } = gpu;
   const { vendor, architecture, description, features } = info;
-  const kernels = [linearSource(forms.batch), linearBackwardSource(forms.batch), linearRowSource(forms.row)];
+  const kernels = [
+    ...candidates(forms.batch, 'batch').flatMap((tile) => [linearSource(tile), linearBackwardSource(tile)]),
+    ...candidates(forms.row, 'row').map((tile) => linearRowSource(tile)),
+  ];
   return sha256(
     JSON.stringify([vendor, architecture, description, features, kernels, ...shapesOf(weights).keys()]),
   );
 }
 
-/** A matrix of each shape that is multiplied with one row. */
+/** A matrix of each shape. */
 function shapesOf({ layers, head }: ModelWeights): Map<string, Int4Buffers> {
   const matrices = [...Object.values(required(layers[0], 'layer').linears), head];
   return new Map(matrices.map((matrix) => [shapeKey(matrix), matrix]));
 }
 
-/** With shared loads and without; of both heights where there are many rows; with sums that threads share where there is one. */
+/** With shared loads and without; by tiles where there are many rows, with sums that threads share where there is one. */
 function candidates(own: Tile, what: MeasuredForm['what']): Tile[] {
   const lanes = own.lanes === 1 ? ([1] as const) : ([own.lanes, 1] as const);
   if (what === 'batch') {
-    return lanes.flatMap((each) => ([4, 16] as const).map((rows) => ({ ...own, lanes: each, rows })));
+    const untiled = lanes.map((each): Tile => ({ ...own, lanes: each, tiled: false }));
+    return [...untiled, { ...own, rows: 4, tiled: true }];
   }
   const whole = lanes.map((each): Tile => ({ ...own, lanes: each, split: 1 }));
   const split = ([8, 32] as const).map((threads): Tile => ({ ...own, split: threads }));

@@ -1,5 +1,6 @@
 import type { LinearName } from '../formats/model-config';
 import type { Allocation } from '../gpu/allocation';
+import { formOf } from '../gpu/device';
 import type { Dispatch } from '../gpu/program';
 import { attentionBackward } from '../kernels/attention';
 import { linearBackward } from '../kernels/linear';
@@ -118,7 +119,7 @@ function gradientsOf({
 function backwardAttention(context: ForwardContext, cache: KeyValue, buffers: BackwardBuffers): Dispatch[] {
   const { activations: a, tokens, batch } = context;
   return attentionBackward(
-    context.tile,
+    context.forms.batch,
     attentionShape(context),
     { q: a.q, ...cache, tokens, out: a.attended, statistics: a.statistics, batch },
     { dOut: buffers.attended, dq: buffers.dq, dk: buffers.dk, dv: buffers.dv },
@@ -135,7 +136,8 @@ class LinearGradients {
   ) {}
 
   weights(name: LinearName, x: GPUBuffer, dy: GPUBuffer): Dispatch[] {
-    const { tile, adapter, activations, batch } = this.context;
+    const { forms, adapter, activations, batch } = this.context;
+    const { batch: tile } = forms;
     const matrix = layerWeights(this.context, this.layer).linears[name];
     const lora = adapter.buffers(this.layer, name);
     const { a: gradA, b: gradB } = adapter.layout.slices(this.gradients, this.layer, name);
@@ -149,9 +151,10 @@ class LinearGradients {
   }
 
   input(name: LinearName, dy: GPUBuffer, dx: GPUBuffer): Dispatch {
-    const { adapter, tile, batch } = this.context;
+    const { forms, adapter, batch } = this.context;
     const matrix = layerWeights(this.context, this.layer).linears[name];
     const lora = { buffers: adapter.buffers(this.layer, name), dxb: this.buffers.dxb };
+    const tile = formOf(forms, 'batch', matrix);
     return linearBackward({ tile, matrix, lora, loraUniform: adapter.uniform, dy, dx, batch });
   }
 }

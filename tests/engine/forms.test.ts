@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { useFastestForms } from '../../src/engine/forms';
-import { type Forms, rowTile } from '../../src/gpu/device';
+import { type Forms, formOf } from '../../src/gpu/device';
 import { fastest, formsKey, measureForms } from '../../src/model/tuning';
 import type { ModelRuntime } from '../../src/model/runtime';
 import type { DeviceRecord } from '../../src/shared/records';
@@ -31,7 +31,8 @@ it('times each form, with shared loads and without', async () => {
   const before = runtime.gpu.liveBuffers;
   const measured = await measureForms(runtime);
   const names = measured.map(
-    ({ what, shape, tile }) => `${what} ${shape} ${tile.lanes} ${tile.rows} ${tile.split}`,
+    ({ what, shape, tile }) =>
+      `${what} ${shape} ${tile.lanes} ${tile.rows} ${what === 'row' ? tile.split : tile.tiled}`,
   );
   const lanes = guess.batch.lanes === 1 ? [1] : [guess.batch.lanes, 1];
   const { hidden_size: d, intermediate_size: ffn, vocab_size } = runtime.config;
@@ -45,11 +46,10 @@ it('times each form, with shared loads and without', async () => {
     [vocab_size, d],
   ];
   expect(names).toEqual([
-    ...lanes.flatMap((count) =>
-      [4, 16].map((rows) => `batch ${2 * ffn}x${d} ${count} ${rows} ${guess.batch.split}`),
-    ),
     ...new Set(
       shapes.flatMap(([rows, columns]) => [
+        ...lanes.map((count) => `batch ${rows}x${columns} ${count} ${guess.batch.rows} false`),
+        `batch ${rows}x${columns} ${guess.batch.lanes} 4 true`,
         ...lanes.map((count) => `row ${rows}x${columns} ${count} ${guess.row.rows} 1`),
         ...[8, 32].map((split) => `row ${rows}x${columns} ${guess.row.lanes} ${guess.row.rows} ${split}`),
       ]),
@@ -59,19 +59,26 @@ it('times each form, with shared loads and without', async () => {
   expect(runtime.gpu.liveBuffers).toBe(before);
 });
 
-it('takes the fastest of each kind', () => {
+it('takes the fastest of each kind for each shape, and for others what is fastest for all together', () => {
   const [slow, fast] = [guess.batch, { ...guess.batch, lanes: 1 } as const];
   const forms = fastest([
     { what: 'batch', shape: '4x4', tile: slow, ms: 3 },
     { what: 'batch', shape: '4x4', tile: fast, ms: 2 },
     { what: 'row', shape: '4x4', tile: slow, ms: 1 },
     { what: 'row', shape: '4x4', tile: fast, ms: 4 },
-    { what: 'row', shape: '8x4', tile: slow, ms: 7 },
+    { what: 'batch', shape: '8x4', tile: slow, ms: 6 },
+    { what: 'batch', shape: '8x4', tile: fast, ms: 8 },
+    { what: 'row', shape: '8x4', tile: slow, ms: 20 },
     { what: 'row', shape: '8x4', tile: fast, ms: 6 },
   ]);
-  expect(forms).toEqual({ batch: fast, row: slow, shapes: { '4x4': slow, '8x4': fast } });
-  expect(rowTile(forms, { rows: 8, columns: 4 })).toBe(fast);
-  expect(rowTile(forms, { rows: 5, columns: 4 })).toBe(slow);
+  expect(forms).toEqual({
+    batch: slow,
+    row: fast,
+    shapes: { '4x4': { batch: fast, row: slow }, '8x4': { batch: slow, row: fast } },
+  });
+  expect(formOf(forms, 'row', { rows: 4, columns: 4 })).toBe(slow);
+  expect(formOf(forms, 'batch', { rows: 8, columns: 4 })).toBe(slow);
+  expect(formOf(forms, 'row', { rows: 5, columns: 4 })).toBe(fast);
 });
 
 it('are of these matrices: a model of other shapes has another key', async () => {
@@ -83,10 +90,10 @@ it('are of these matrices: a model of other shapes has another key', async () =>
 });
 
 describe('the forms in use', () => {
-  const other: Forms['batch'] = { lanes: 1, exact: false, rows: 16, attention: 8, split: 8 };
+  const other: Forms['batch'] = { lanes: 1, exact: false, rows: 16, tiled: false, attention: 8, split: 8 };
 
   it('are those measured before, without measuring again', async () => {
-    const forms = { batch: other, row: other, shapes: { '4x4': other } };
+    const forms = { batch: other, row: other, shapes: { '4x4': { batch: other, row: other } } };
     const known = memory({ key: await formsKey(runtime), forms });
     await useFastestForms(runtime, known);
     expect(runtime.gpu.forms).toEqual(forms);

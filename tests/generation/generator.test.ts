@@ -89,7 +89,8 @@ it.each([
     const matrices = [...Object.values(layers[0]?.linears ?? {}), head];
     const tiles = matrices.map((matrix, i) => {
       const split = splits[i % splits.length] ?? 1;
-      return [shapeKey(matrix), { ...own.row, split }] as const;
+      const batch = { ...own.batch, rows: 4, tiled: split !== 1 } as const;
+      return [shapeKey(matrix), { batch, row: { ...own.row, split } }] as const;
     });
     gpu.forms = { ...own, shapes: Object.fromEntries(tiles) };
     expectClose(await logits(), expected, { rtol: 1e-4, atolScale: 1e-5 });

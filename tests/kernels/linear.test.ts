@@ -12,6 +12,10 @@ describe.each(LINEAR_CASES)('int4 products, $name', (options) => {
   );
 });
 
+it.each(LINEAR_CASES)('by tiles the product and the gradient are the same, $name', async (options) => {
+  for (const rows of ROW_COUNTS) await checkLinear(bench, { ...tile, rows: 4, tiled: true }, options, rows);
+});
+
 it.each(tileForms(tile).slice(1))('$name: the product and the gradient are the same', async (form) => {
   for (const rows of ROW_COUNTS) {
     await checkLinear(bench, form.tile, required(LINEAR_CASES[2], 'case'), rows);

@@ -16,6 +16,8 @@ const COLUMNS = [
   'accuracy_high',
   'anchor_bits_base',
   'anchor_bits',
+  'anchor_text_bits_base',
+  'anchor_text_bits',
   'own_style_share_base',
   'own_style_share',
   'list_share_base',
@@ -60,6 +62,15 @@ export function personalizeChart(rows: readonly BenchRow[]): string {
   return chart(series, { title: 'Held-out preference accuracy over K signals', logarithmic: true });
 }
 
+type Figure =
+  | 'accuracy'
+  | 'own_style_share'
+  | 'list_share'
+  | 'mean_words'
+  | 'anchor_text_bits'
+  | 'anchor_bits'
+  | 'seconds_per_step';
+
 /** Means over seeds, with the least and largest accuracy, and what the model now says. */
 export function personalizeMarkdown(
   rows: readonly BenchRow[],
@@ -68,11 +79,12 @@ export function personalizeMarkdown(
   const groups = grouped(rows, ({ style, signals, labels, k }) => `${style} ${signals} ${labels} ${k}`);
   const body = [...groups.values()].map((group) => {
     const [first] = group;
-    const mean = (
-      key: 'accuracy' | 'own_style_share' | 'list_share' | 'mean_words' | 'anchor_bits' | 'seconds_per_step',
-    ): number => group.reduce((sum, row) => sum + row[key], 0) / group.length;
+    const mean = (key: Figure): number => group.reduce((sum, row) => sum + row[key], 0) / group.length;
+    const forgetting = (key: 'anchor_text_bits' | 'anchor_bits'): string => {
+      const bits = mean(key) - (first?.[`${key}_base`] ?? 0);
+      return `${bits >= 0 ? '+' : ''}${bits.toFixed(3)}`;
+    };
     const accuracies = group.map((row) => row.accuracy);
-    const forgetting = mean('anchor_bits') - (first?.anchor_bits_base ?? 0);
     return [
       first?.style,
       first?.signals,
@@ -82,7 +94,8 @@ export function personalizeMarkdown(
       `${percent(mean('own_style_share'))} (${percent(first?.own_style_share_base ?? 0)})`,
       `${percent(mean('list_share'))} (${percent(first?.list_share_base ?? 0)})`,
       `${mean('mean_words').toFixed(1)} (${(first?.mean_words_base ?? 0).toFixed(1)})`,
-      `${forgetting >= 0 ? '+' : ''}${forgetting.toFixed(3)}`,
+      forgetting('anchor_text_bits'),
+      forgetting('anchor_bits'),
       mean('seconds_per_step').toFixed(2),
     ].join(' | ');
   });
@@ -94,10 +107,11 @@ brackets the range, or the base model's figure. Accuracy: of all held-out pairs 
 style's; for a user who likes what is shorter, any two replies) the share that the implicit reward log π/π_ref orders as the user would; the base has 0.5 by construction.
 Own style, lists and words: own greedy replies to all held-out prompts. Own style is judged by a logistic regression on
 character n-grams, which names ${percent(classifierAccuracy)} of the held-out replies rightly; lists are counted by their
-numbers. Labels: honest, one in five the wrong way round (flipped), or tossed (coin). Forgetting: bits per token on the 64 anchor texts.
+numbers. Labels: honest, one in five the wrong way round (flipped), or tossed (coin). Forgetting: bits per token on the 64
+anchor texts, more than under the base; the next column has that of their replies alone, which the gate judges by.
 
-| user likes | signals | labels | K | accuracy | own style | lists | words | forgetting | s a step |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| user likes | signals | labels | K | accuracy | own style | lists | words | forgetting | on replies | s a step |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${body.map((line) => `| ${line} |`).join('\n')}
 
 Hyperparameters: ${Object.entries(hyperparameters)

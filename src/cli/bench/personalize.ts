@@ -90,8 +90,12 @@ export interface BenchRow extends SimulatedUser {
   /** Wilson's 95 % interval of the accuracy, as if no two pairs had a reply in common. */
   accuracy_low: number;
   accuracy_high: number;
+  /** Bits a token of the anchors' replies. */
   anchor_bits_base: number;
   anchor_bits: number;
+  /** The same of the whole texts, what the person says included. */
+  anchor_text_bits_base: number;
+  anchor_text_bits: number;
   /** Own greedy replies to held-out prompts. */
   own_style_share: number;
   own_style_share_base: number;
@@ -107,8 +111,30 @@ export interface BenchRow extends SimulatedUser {
 /** Scores and replies of the base model: computed once for all runs. */
 interface Baseline {
   held: Score[];
-  anchors: number;
+  anchors: AnchorBits;
   replies: string[];
+}
+
+/** Bits a token. */
+interface AnchorBits {
+  replies: number;
+  texts: number;
+}
+
+async function anchorBits(
+  { trainer }: BenchEngine,
+  anchors: readonly Sequence[],
+  under: 'base' | 'adapter',
+): Promise<AnchorBits> {
+  // A text is predicted from its first token on.
+  const texts = anchors.map(({ prompt, reply }) => ({
+    prompt: prompt.slice(0, 1),
+    reply: [...prompt.slice(1), ...reply],
+  }));
+  return {
+    replies: bitsPerToken(await trainer.score(anchors, under)),
+    texts: bitsPerToken(await trainer.score(texts, under)),
+  };
 }
 
 function promptIds({ tokenizer }: BenchEngine, prompt: string): number[] {
@@ -123,7 +149,7 @@ async function measureBaseline(
   engine.slot.load(null);
   return {
     held: await engine.trainer.score(heldSequences(engine.tokenizer, held), 'base'),
-    anchors: bitsPerToken(await engine.trainer.score(anchors, 'base')),
+    anchors: await anchorBits(engine, anchors, 'base'),
     replies: await ownReplies(engine, held),
   };
 }
@@ -157,7 +183,7 @@ async function runOne(
   const seconds = (performance.now() - started) / 1000;
   const scores = await trainer.score(heldSequences(tokenizer, data.held), 'adapter');
   const { correct, pairs } = countCorrect(run.style, data.held, scores, baseline.held);
-  const bits = bitsPerToken(await trainer.score(anchors, 'adapter'));
+  const bits = await anchorBits(engine, anchors, 'adapter');
   slot.load(await trainer.adapter());
   const replies = await ownReplies(engine, data.held);
   const styleShare = (texts: readonly string[]): number => {
@@ -176,8 +202,10 @@ async function runOne(
     accuracy_high: high,
     own_style_share: styleShare(replies),
     own_style_share_base: styleShare(baseline.replies),
-    anchor_bits_base: baseline.anchors,
-    anchor_bits: bits,
+    anchor_bits_base: baseline.anchors.replies,
+    anchor_bits: bits.replies,
+    anchor_text_bits_base: baseline.anchors.texts,
+    anchor_text_bits: bits.texts,
     list_share: listShare(replies),
     list_share_base: listShare(baseline.replies),
     mean_words: meanWords(replies),

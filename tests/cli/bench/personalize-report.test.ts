@@ -21,6 +21,8 @@ function row(changes: Partial<BenchRow>): BenchRow {
     accuracy_high: 0.928,
     anchor_bits_base: 4.8,
     anchor_bits: 4.85,
+    anchor_text_bits_base: 4.2,
+    anchor_text_bits: 4.18,
     own_style_share: 0.8,
     own_style_share_base: 0.1,
     list_share: 0.75,
@@ -74,7 +76,9 @@ describe('the report', () => {
       device: 'a device',
       classifierAccuracy: 0.873,
     });
-    expect(text).toContain('| list | pairs | honest | 20 | 0.850 (0.800–0.900) | 70 % (10 %) | 75 % (5 %) |');
+    expect(text).toContain(
+      '| list | pairs | honest | 20 | 0.850 (0.800–0.900) | 70 % (10 %) | 75 % (5 %) | 12.0 (16.0) | -0.020 | +0.050 |',
+    );
     expect(text).toContain('`npm run cli -- bench personalize` on a device');
     expect(text).toContain('names 87 % of the held-out replies');
     // Bars and line ends of a reply must not break its table.

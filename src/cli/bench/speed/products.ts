@@ -1,7 +1,7 @@
 import { dequantizeInt4 } from '../../../formats/quantize';
 import type { Int4Matrix } from '../../../formats/tensors';
 import { Allocation } from '../../../gpu/allocation';
-import { type Gpu, rowTile } from '../../../gpu/device';
+import { type Gpu, formOf } from '../../../gpu/device';
 import { type BatchSize, type Dispatch, PipelineCache, Program, submit } from '../../../gpu/program';
 import { linearRow } from '../../../kernels/decode';
 import type { Int4Buffers } from '../../../kernels/int4';
@@ -177,11 +177,10 @@ class OwnProducts {
   async forward(): Promise<(x: Float32Array) => Promise<unknown>> {
     const { x, y, xa } = this.buffers;
     const { loraUniform, batch, gpu, size } = this;
-    const { batch: tile } = gpu.forms;
     const product = (matrix: Int4Buffers, from: GPUBuffer, to: GPUBuffer): Dispatch =>
       size.tokens === 1
         ? linearRow({
-            tile: rowTile(gpu.forms, matrix),
+            tile: formOf(gpu.forms, 'row', matrix),
             matrix,
             loraUniform,
             x: {
@@ -194,7 +193,15 @@ class OwnProducts {
             },
             y: to,
           })
-        : linear({ tile, matrix, lora: null, loraUniform, x: from, y: to, batch });
+        : linear({
+            tile: formOf(gpu.forms, 'batch', matrix),
+            matrix,
+            lora: null,
+            loraUniform,
+            x: from,
+            y: to,
+            batch,
+          });
     const pair = [product(this.up, x, y), product(this.down, y, x)];
     const program = await this.build(Array.from({ length: PAIRS }, () => pair).flat());
     return (data) => this.run(program, [[x, data]], [[x, data.length]]);
@@ -206,7 +213,7 @@ class OwnProducts {
     const { loraUniform, batch } = this;
     const gradient = (matrix: Int4Buffers, from: GPUBuffer, to: GPUBuffer): Dispatch =>
       linearBackward({
-        tile: this.gpu.forms.batch,
+        tile: formOf(this.gpu.forms, 'batch', matrix),
         matrix,
         lora: null,
         loraUniform,
@@ -232,11 +239,12 @@ class OwnProducts {
       b: whole(this.buffers.b),
     };
     const common = { tile, lora, loraUniform, batch };
+    const product = { tile: formOf(gpu.forms, 'batch', matrix), matrix, loraUniform, batch };
     const program = await this.build([
       loraDown({ tile, lora, in: matrix.columns, x, xa, batch }),
-      linear({ tile, matrix, lora: { buffers: lora, xa }, loraUniform, x, y, batch }),
+      linear({ ...product, lora: { buffers: lora, xa }, x, y }),
       loraUpBackward({ tile, lora, out: matrix.rows, dy, dxb, batch }),
-      linearBackward({ tile, matrix, lora: { buffers: lora, dxb }, loraUniform, dy, dx, batch }),
+      linearBackward({ ...product, lora: { buffers: lora, dxb }, dy, dx }),
       loraGradA({ ...common, in: matrix.columns, x, dxb, gradA: whole(gradA) }),
       loraGradB({ ...common, out: matrix.rows, dy, xa, gradB: whole(gradB) }),
     ]);
