@@ -57,8 +57,7 @@ export async function measureProducts(
       products: number,
       contestants: Contestant[],
     ): Promise<void> => {
-      // One submit of a few milliseconds takes more rounds than a chain of products.
-      const times = await compete(contestants, products === 1 ? 4 * rounds : rounds);
+      const times = await compete(contestants, rounds);
       const ms = Object.fromEntries(
         Object.entries(times.medians()).map(([name, all]) => [name, all / products]),
       );

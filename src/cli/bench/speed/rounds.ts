@@ -5,6 +5,10 @@ export interface Contestant {
   run: () => Promise<unknown>;
 }
 
+/** Milliseconds that all turns together should take: what is short takes more rounds, so many times as many at most. */
+const ENOUGH = 10_000;
+const MOST_ROUNDS = 10;
+
 /** Milliseconds before each turn: the threads of some still spin for a while after theirs. */
 const REST = 100;
 
@@ -31,15 +35,18 @@ export class Times {
   }
 }
 
-/** Lets contestants take turns, since a machine's speed wanders; the first round warms up. */
+/** Lets contestants take turns, since a machine's speed wanders: `rounds` or more. The first round warms up. */
 export async function compete(contestants: readonly Contestant[], rounds: number): Promise<Times> {
   const times = new Map(contestants.map(({ name }): [string, number[]] => [name, []]));
-  for (let round = 0; round <= rounds; round++) {
+  let spent = 0;
+  for (let round = 0; round <= rounds || (spent < ENOUGH && round <= MOST_ROUNDS * rounds); round++) {
     for (const { name, run } of contestants) {
       await new Promise((resolve) => setTimeout(resolve, REST));
       const started = performance.now();
       const answer = await run();
-      if (round > 0) times.get(name)?.push(typeof answer === 'number' ? answer : performance.now() - started);
+      const took = performance.now() - started;
+      spent += took;
+      if (round > 0) times.get(name)?.push(typeof answer === 'number' ? answer : took);
     }
   }
   return new Times(times);
