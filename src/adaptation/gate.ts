@@ -6,7 +6,7 @@ import type { GateFigure } from '../shared/records';
 import { sequencesOf } from '../training/examples';
 import type { TrainingExample } from '../training/types';
 import { marginsOf, mean } from './margins';
-import { signTest } from './sign-test';
+import { signedRankTest } from './signed-rank';
 import type { Anchors, Probe, ProbeOdds, Probes } from './texts';
 
 type Judgement = Exclude<TrainingExample, { kind: 'text' }>;
@@ -66,7 +66,7 @@ export const GATE_LIMITS: GateLimits = {
   entropy: 0.8,
   decline: 0.5,
   correct: 0.2,
-  chance: 0.05,
+  chance: 0.025,
 };
 
 export interface GateResult {
@@ -87,7 +87,7 @@ const HALF = 0.5;
 /** Fewer held-out signals than this say nothing: the trained ones are judged instead. */
 const LEAST_HELD_OUT = 2;
 
-/** From this many held-out judgements on they alone tell whether anything was learned. */
+/** From this many held-out judgements on they alone tell whether anything was learned; of fewer, one may be lost. */
 const ENOUGH_HELD_OUT = 8;
 
 /** Fewer fresh judgements than this cannot be split into halves that say anything. */
@@ -132,6 +132,7 @@ class Measurer {
   private readonly limits: GateLimits;
   private readonly judges: readonly TrainingExample[];
   private readonly heldOut: boolean;
+  private readonly enough: boolean;
   /** Margins of the judges and of the earlier judgements under the adapter in use. */
   private current: number[] = [];
   private before: number[] = [];
@@ -143,6 +144,7 @@ class Measurer {
     this.input = input;
     this.limits = limits;
     this.heldOut = input.heldOut.length >= LEAST_HELD_OUT;
+    this.enough = input.heldOut.length >= ENOUGH_HELD_OUT;
     this.judges = this.heldOut ? input.heldOut : input.trained;
   }
 
@@ -182,8 +184,19 @@ class Measurer {
       const { judges, current, limits } = this;
       const after = await this.margins(judges, { scale });
       const prefix = this.heldOut ? 'held_out' : 'trained';
+      const few = this.heldOut && !this.enough;
+      const lost = few ? 1 / judges.length : 0;
+      const accuracy = notBelow(
+        `${prefix}_accuracy`,
+        agreeing(current),
+        agreeing(after),
+        lost,
+        judges.length,
+      );
+      // How much surer so few became is part of the gain.
+      if (few) return [accuracy];
       return [
-        notBelow(`${prefix}_accuracy`, agreeing(current), agreeing(after), 0, judges.length),
+        accuracy,
         above(`${prefix}_margin`, mean(current), mean(after), judges.length),
         notAbove(`${prefix}_brier`, this.brier(current), this.brier(after), limits.brier, judges.length),
       ];
@@ -230,18 +243,20 @@ class Measurer {
   ];
 
   /**
-   * Of the judgements that training has not seen, the share that became surer, and how likely that is by chance.
-   * Nothing where too few are fresh.
+   * Of the judgements that training has not seen, the share that became surer, and how likely that is by chance: those
+   * held out and, while they are few, the fresh ones by cross-fitting. Nothing where there are none.
    */
   async gain(scale: number): Promise<GateFigure[]> {
     const { trained, earlier } = this.input;
-    const enough = this.input.heldOut.length >= ENOUGH_HELD_OUT;
-    if (!enough && trained.length - earlier.length < LEAST_TO_SPLIT) return [];
-    const gains = enough
-      ? (await this.margins(this.judges, { scale })).map((margin, i) => margin - (this.current[i] ?? NaN))
-      : await this.scorer.crossFitted();
-    const p = signTest(gains.filter((gain) => gain > 0).length, gains.length);
+    const heldOut = this.heldOut ? await this.margins(this.judges, { scale }) : [];
+    const isSplit = !this.enough && trained.length - earlier.length >= LEAST_TO_SPLIT;
+    const gains = [
+      ...(isSplit ? await this.scorer.crossFitted() : []),
+      ...heldOut.map((margin, i) => margin - (this.current[i] ?? NaN)),
+    ];
     const count = gains.length;
+    if (count === 0) return [];
+    const p = signedRankTest(gains);
     const isLearned = count >= LEAST_FOR_TEST ? p < this.limits.chance : mean(gains) > 0;
     const figure = { before: 0.5, after: agreeing(gains), limit: this.limits.chance, count, p };
     return [{ name: 'unseen_gain', ...figure, passed: isLearned }];

@@ -97,6 +97,7 @@ it('lets contestants take turns and answers the medians of all rounds but the fi
       { name: 'b', run: () => Promise.resolve(void order.push('b')) },
     ],
     3,
+    0,
   );
   expect(order.join('')).toBe('abababab');
   expect(times.of('a')).toBe(2);
@@ -111,4 +112,10 @@ it('lets contestants take turns and answers the medians of all rounds but the fi
     ]),
   );
   expect(rounds.ratio('one', 'other')).toBe(2);
+});
+
+it('lets those that take no time have ten times as many turns', async () => {
+  let turns = 0;
+  await compete([{ name: 'a', run: () => Promise.resolve(turns++) }], 1);
+  expect(turns).toBe(11);
 });

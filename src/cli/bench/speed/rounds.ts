@@ -36,10 +36,14 @@ export class Times {
 }
 
 /** Lets contestants take turns, since a machine's speed wanders: `rounds` or more. The first round warms up. */
-export async function compete(contestants: readonly Contestant[], rounds: number): Promise<Times> {
+export async function compete(
+  contestants: readonly Contestant[],
+  rounds: number,
+  enough = ENOUGH,
+): Promise<Times> {
   const times = new Map(contestants.map(({ name }): [string, number[]] => [name, []]));
   let spent = 0;
-  for (let round = 0; round <= rounds || (spent < ENOUGH && round <= MOST_ROUNDS * rounds); round++) {
+  for (let round = 0; round <= rounds || (spent < enough && round <= MOST_ROUNDS * rounds); round++) {
     for (const { name, run } of contestants) {
       await new Promise((resolve) => setTimeout(resolve, REST));
       const started = performance.now();
