@@ -1,4 +1,5 @@
 import { profiled } from '../../gpu/profiler';
+import { emptyAdapter } from '../../formats/adapter';
 import { Generator } from '../../generation/generator';
 import { AdapterSlot } from '../../model/lora';
 import { createRandom } from '../../shared/random';
@@ -15,18 +16,17 @@ import { randomIds, randomSequences, randomThumbs } from './speed/timings';
 
 const ROUNDS = 3;
 
-/** `bench profile`: what each kernel takes of a training step, a prefill and 32 decoded tokens. */
+/** `bench profile`: what each kernel takes of a training step, a prefill and 32 decoded tokens, without an adapter and with one. */
 export async function bench(args: readonly string[]): Promise<void> {
   const { options } = parseOptions(args, { model: 'string', tokens: 'number' }, 1);
   const tokens = options.tokens ?? 40;
   const model = options.model ?? 'models/thumbling';
-  const { runtime } = await openEngine({ model, rank: DEFAULT_LORA.rank });
+  const { identity, runtime } = await openEngine({ model, rank: DEFAULT_LORA.rank });
   const { gpu, config } = runtime;
   if (!gpu.device.features.has('timestamp-query')) {
     throw new ThumbprintError('unsupported', 'This device measures no time: it lacks timestamp-query.');
   }
   const slot = new AdapterSlot(gpu, runtime.layout, 'chat');
-  slot.load(null);
   const trainer = await Trainer.create(runtime, { rows: 512 });
   const generator = await Generator.create(runtime, slot);
   const examples = await addReferences(trainer, randomThumbs(randomSequences(config.vocab_size, tokens)));
@@ -34,12 +34,16 @@ export async function bench(args: readonly string[]): Promise<void> {
   const prompt = (): number[] => randomIds(random, 4 * tokens, config.vocab_size);
   const cached = prompt();
   const hyperparameters = await modelHyperparameters(model);
+  const adapter = emptyAdapter(config, identity.sha256, { ...DEFAULT_LORA, seed: 1 });
+  const decode = () => generator.generate(cached, { sampling: { ...GREEDY, max_tokens: 32 }, seed: 0 });
   const works = {
     'train-step': () => trainer.step(examples, hyperparameters),
     prefill: () => generator.logits(prompt()),
-    decode: () => generator.generate(cached, { sampling: { ...GREEDY, max_tokens: 32 }, seed: 0 }),
+    decode,
+    'decode-adapted': decode,
   };
   for (const [name, work] of Object.entries(works)) {
+    slot.load(name === 'decode-adapted' ? adapter : null);
     await work();
     const times = await profiled(gpu, work, ROUNDS);
     const total = times.reduce((sum, { ms }) => sum + ms, 0);
