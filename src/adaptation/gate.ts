@@ -1,13 +1,13 @@
 import type { Divergence } from '../model/divergence';
 import type { Sequence } from '../model/packed-batch';
 import type { Score } from '../model/scorer';
-import { required } from '../shared/assert';
 import type { GateFigure } from '../shared/records';
 import { sequencesOf } from '../training/examples';
 import type { TrainingExample } from '../training/types';
 import { marginsOf, mean } from './margins';
 import { signedRankTest } from './signed-rank';
 import type { Anchors, Probe, ProbeOdds, Probes } from './texts';
+import { passed, praise, refusal } from './verdict';
 
 type Judgement = Exclude<TrainingExample, { kind: 'text' }>;
 
@@ -115,14 +115,10 @@ export async function runGate(
   const half = full.every(passed) ? undefined : await measurer.again(HALF, full);
   const [scale, measured] = half ? [HALF, half] : [1, full];
   const figures = measured.flat();
-  if (!passed(figures)) return { kept: false, scale, reason: `Refused: ${complaint(figures)}.`, figures };
+  if (!passed(figures)) return { kept: false, scale, reason: refusal(figures), figures };
   const all = [...(await measurer.gain(scale)), ...figures];
-  if (!passed(all)) return { kept: false, scale, reason: `Refused: ${complaint(all)}.`, figures: all };
+  if (!passed(all)) return { kept: false, scale, reason: refusal(all), figures: all };
   return { kept: true, scale, reason: praise(all, full.flat()), figures: all };
-}
-
-function passed(figures: readonly GateFigure[]): boolean {
-  return figures.every((figure) => figure.passed);
 }
 
 /** Measures a candidate at any scale beside what was measured once: the base, and the adapter in use. */
@@ -136,6 +132,8 @@ class Measurer {
   /** Margins of the judges and of the earlier judgements under the adapter in use. */
   private current: number[] = [];
   private before: number[] = [];
+  /** Margins of the judges under the candidate, by its scale. */
+  private readonly after = new Map<number, number[]>();
   private baseBits = NaN;
   private baseOdds: ProbeOdds = { decline: NaN, correct: NaN };
 
@@ -182,7 +180,7 @@ class Measurer {
   private readonly parts: ((scale: number) => Promise<GateFigure[]>)[] = [
     async (scale) => {
       const { judges, current, limits } = this;
-      const after = await this.margins(judges, { scale });
+      const after = await this.judgedAt(scale);
       const prefix = this.heldOut ? 'held_out' : 'trained';
       const few = this.heldOut && !this.enough;
       const lost = few ? 1 / judges.length : 0;
@@ -248,7 +246,7 @@ class Measurer {
    */
   async gain(scale: number): Promise<GateFigure[]> {
     const { trained, earlier } = this.input;
-    const heldOut = this.heldOut ? await this.margins(this.judges, { scale }) : [];
+    const heldOut = this.heldOut ? await this.judgedAt(scale) : [];
     const isSplit = !this.enough && trained.length - earlier.length >= LEAST_TO_SPLIT;
     const gains = [
       ...(isSplit ? await this.scorer.crossFitted() : []),
@@ -278,6 +276,12 @@ class Measurer {
   /** Every judgement came about: the best probability is 1. */
   private brier(margins: readonly number[]): number {
     return mean(margins.map((margin) => (1 - 1 / (1 + Math.exp(-this.input.beta * margin))) ** 2));
+  }
+
+  private async judgedAt(scale: number): Promise<number[]> {
+    const margins = this.after.get(scale) ?? (await this.margins(this.judges, { scale }));
+    this.after.set(scale, margins);
+    return margins;
   }
 
   private async margins(examples: readonly TrainingExample[], which: Judged): Promise<number[]> {
@@ -351,70 +355,4 @@ export function bitsPerToken(scores: readonly Score[]): number {
   const logprob = scores.reduce((sum, score) => sum + score.logprob, 0);
   const tokens = scores.reduce((sum, score) => sum + score.tokens, 0);
   return -logprob / tokens / Math.LN2;
-}
-
-/** Why a candidate is kept, perhaps at less than the scale it failed at. */
-function praise(figures: readonly GateFigure[], full: readonly GateFigure[]): string {
-  const accuracy = figures.find(({ name }) => name.endsWith('_accuracy'));
-  const anchors = figures.find(({ name }) => name === 'anchor_bits_per_token');
-  const kept = [accuracy && agreement(accuracy), anchors && `what it knew costs ${extraBits(anchors)}`]
-    .filter((part) => part !== undefined)
-    .join('; ');
-  return passed(full)
-    ? `Kept: ${kept}.`
-    : `Kept at half strength: ${kept}. At full strength ${complaint(full)}.`;
-}
-
-/** What a candidate fails by: the first of what it fails. */
-function complaint(figures: readonly GateFigure[]): string {
-  const figure = required(
-    figures.find((one) => !one.passed),
-    'failed figure',
-  );
-  return COMPLAINTS[figure.name](figure);
-}
-
-const COMPLAINTS: Record<Name, (figure: GateFigure) => string> = {
-  unseen_gain: ({ after, count }) =>
-    `of ${count} judgements it had not seen it became surer of ${inHalves(after, count)}, which may be chance`,
-  held_out_accuracy: agreement,
-  trained_accuracy: agreement,
-  held_out_margin: () => 'it is no surer of your judgements than the one before',
-  trained_margin: () => 'it is no surer of your judgements than the one before',
-  held_out_brier: () => 'its probabilities of your judgements are worse than those of the one before',
-  trained_brier: () => 'its probabilities of your judgements are worse than those of the one before',
-  earlier_accuracy: ({ before, after, count }) =>
-    `it agrees with ${inHalves(after, count)} of ${count} earlier judgements, the one before with ${inHalves(before, count)}`,
-  anchor_bits_per_token: (figure) =>
-    `it forgets too much: texts it should still know cost ${extraBits(figure)}, ${figure.limit} are allowed`,
-  own_kl_per_token: ({ after, limit }) =>
-    `it has moved too far from the base: ${after.toFixed(2)} nats a token, ${limit} are allowed`,
-  length_ratio: ({ after }) =>
-    `its replies would be ${after.toFixed(1)} times as long, which your judgements do not ask for`,
-  entropy_ratio: ({ after, limit }) =>
-    `it has grown too sure of itself: its doubt is ${percent(after)} of what it was, ${percent(1 - limit)} is the least`,
-  decline_log_odds: () => 'it would sooner do what it should decline',
-  correct_log_odds: () => 'it would sooner agree with what is wrong',
-};
-
-function agreement({ name, before, after, count }: GateFigure): string {
-  const what =
-    name === 'held_out_accuracy'
-      ? 'held-out judgements'
-      : 'judgements it was trained on (too few yet to hold some back)';
-  return `it agrees with ${inHalves(after, count)} of ${count} ${what}, the one before with ${inHalves(before, count)}`;
-}
-
-/** A share of a count, ties counted half. */
-function inHalves(share: number, count: number): string {
-  return String(Math.round(share * count * 2) / 2);
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
-}
-
-function extraBits({ before, after }: GateFigure): string {
-  const cost = after - before;
-  return `${Math.abs(cost).toFixed(3)} bits a token ${cost < 0 ? 'less' : 'more'}`;
 }

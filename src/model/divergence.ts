@@ -1,11 +1,12 @@
 import { Allocation } from '../gpu/allocation';
-import { formOf, type Gpu } from '../gpu/device';
+import type { Gpu } from '../gpu/device';
 import { type BatchSize, type PipelineCache, Program, submit } from '../gpu/program';
 import { divergence, DIVERGENCE_WORDS } from '../kernels/divergence';
 import { linear } from '../kernels/linear';
 import { rmsNorm } from '../kernels/rms-norm';
 import { gatherRows } from '../kernels/rows';
 import { required } from '../shared/assert';
+import { headProduct } from './layer';
 import { packBatch, scoredSize, type Sequence } from './packed-batch';
 import type { PackedForward, Turn } from './packed-forward';
 import { chunksOf } from './scorer';
@@ -100,7 +101,7 @@ export class Comparison {
 
   private build(cache: PipelineCache): Promise<Program> {
     const { context, chunkRows, targets } = this.forward;
-    const { weights, adapter, forms } = context;
+    const { weights } = context;
     const { hidden_size, vocab_size } = weights.config;
     const { chunk } = this;
     const matrix = (label: string, columns: number): GPUBuffer =>
@@ -108,13 +109,7 @@ export class Comparison {
     const h = matrix('compared hidden', hidden_size);
     const normed = matrix('compared normed', hidden_size);
     const [p, q] = [matrix('adapted logits', vocab_size), matrix('base logits', vocab_size)];
-    const head = {
-      tile: formOf(forms, 'batch', weights.head),
-      matrix: weights.head,
-      lora: null,
-      loraUniform: adapter.uniform,
-      batch: chunk,
-    };
+    const head = headProduct(context, chunk);
     const logits = (x: GPUBuffer, y: GPUBuffer) => [
       gatherRows({ size: hidden_size, x, targets, h, chunk }),
       rmsNorm({ norm: weights.norm, x: h, y: normed }),

@@ -83,6 +83,12 @@ export function adaptedLinear(
   ];
 }
 
+/** What a product with the head has beside its operands: of the rows that `batch` counts, without a LoRA. */
+export function headProduct({ forms, weights: { head }, adapter }: ForwardContext, batch: GPUBuffer) {
+  const tile = formOf(forms, 'batch', head);
+  return { tile, matrix: head, lora: null, loraUniform: adapter.uniform, batch };
+}
+
 /** One decoder layer: y = x + attention + MLP; x and y may not be the same buffer. */
 export function forwardLayer(
   context: ForwardContext,

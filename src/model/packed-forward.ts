@@ -1,5 +1,5 @@
 import { Allocation } from '../gpu/allocation';
-import { formOf, type Gpu } from '../gpu/device';
+import type { Gpu } from '../gpu/device';
 import { type BatchSize, type Dispatch, encode, type PipelineCache, Program, submit } from '../gpu/program';
 import { embed } from '../kernels/embed';
 import { linear, linearBackward } from '../kernels/linear';
@@ -9,7 +9,7 @@ import { tokenLogprob } from '../kernels/token-logprob';
 import { required } from '../shared/assert';
 import { ThumbprintError } from '../shared/errors';
 import { activationsSize, createActivations, paddedRows } from './activations';
-import { forwardLayer, type ForwardContext, type KeyValue } from './layer';
+import { forwardLayer, type ForwardContext, headProduct, type KeyValue } from './layer';
 import type { AdapterSlot } from './lora';
 import { type PackedBatch, TARGET_WORDS, TOKEN_WORDS } from './packed-batch';
 import type { ModelWeights } from './weights';
@@ -228,17 +228,11 @@ export class PackedForward {
 
   private headDispatches(): Dispatch[] {
     const { gradient, targets, logprobs, chunk } = this;
-    const { weights, adapter, forms } = this.context;
+    const { weights } = this.context;
     const { hidden_size, vocab_size } = weights.config;
     const { hidden: h, normed, logits, gradients } = this.chunkBuffers;
     const x = required(this.streams.at(-1), 'last stream');
-    const head = {
-      tile: formOf(forms, 'batch', weights.head),
-      matrix: weights.head,
-      lora: null,
-      loraUniform: adapter.uniform,
-      batch: chunk,
-    };
+    const head = headProduct(this.context, chunk);
     const forward = [
       gatherRows({ size: hidden_size, x, targets, h, chunk }),
       rmsNorm({ norm: weights.norm, x: h, y: normed }),

@@ -76,14 +76,14 @@ it.each([
 ] as const)('computes the same where $what', async ({ splits }) => {
   const { gpu } = runtime;
   const [prompt, own] = [promptOf(70), gpu.forms];
-  const logits = async (): Promise<Float32Array> => {
-    const one = await Generator.create(runtime, slot, 'f32');
+  const logits = async (type: 'f32' | 'f16'): Promise<Float32Array> => {
+    const one = await Generator.create(runtime, slot, type);
     const result = await one.logits(prompt);
     one.destroy();
     return result;
   };
   slot.load({ ...seededAdapter(runtime.config, 8, 16, 3), base: runtime.sha256 });
-  const expected = await logits();
+  const [full, half] = [await logits('f32'), await logits('f16')];
   try {
     const { layers, head } = runtime.weights;
     const matrices = [...Object.values(layers[0]?.linears ?? {}), head];
@@ -93,7 +93,8 @@ it.each([
       return [shapeKey(matrix), { batch, row: { ...own.row, split } }] as const;
     });
     gpu.forms = { ...own, shapes: Object.fromEntries(tiles) };
-    expectClose(await logits(), expected, { rtol: 1e-4, atolScale: 1e-5 });
+    expectClose(await logits('f32'), full, { rtol: 1e-4, atolScale: 1e-5 });
+    expectClose(await logits('f16'), half, { rtol: 5e-3, atolScale: 2e-3 });
   } finally {
     gpu.forms = own;
     slot.load(null);

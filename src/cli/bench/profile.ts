@@ -36,14 +36,14 @@ export async function bench(args: readonly string[]): Promise<void> {
   const hyperparameters = await modelHyperparameters(model);
   const adapter = emptyAdapter(config, identity.sha256, { ...DEFAULT_LORA, seed: 1 });
   const decode = () => generator.generate(cached, { sampling: { ...GREEDY, max_tokens: 32 }, seed: 0 });
-  const works = {
-    'train-step': () => trainer.step(examples, hyperparameters),
-    prefill: () => generator.logits(prompt()),
-    decode,
-    'decode-adapted': decode,
-  };
-  for (const [name, work] of Object.entries(works)) {
-    slot.load(name === 'decode-adapted' ? adapter : null);
+  const works = [
+    { name: 'train-step', loaded: null, work: () => trainer.step(examples, hyperparameters) },
+    { name: 'prefill', loaded: null, work: () => generator.logits(prompt()) },
+    { name: 'decode', loaded: null, work: decode },
+    { name: 'decode-adapted', loaded: adapter, work: decode },
+  ];
+  for (const { name, loaded, work } of works) {
+    slot.load(loaded);
     await work();
     const times = await profiled(gpu, work, ROUNDS);
     const total = times.reduce((sum, { ms }) => sum + ms, 0);

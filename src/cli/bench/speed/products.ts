@@ -1,7 +1,7 @@
 import { dequantizeInt4 } from '../../../formats/quantize';
 import type { Int4Matrix } from '../../../formats/tensors';
 import { Allocation } from '../../../gpu/allocation';
-import { type Gpu, formOf } from '../../../gpu/device';
+import { formOf, type Gpu } from '../../../gpu/device';
 import { type BatchSize, type Dispatch, PipelineCache, Program, submit } from '../../../gpu/program';
 import { linearRow } from '../../../kernels/decode';
 import type { Int4Buffers } from '../../../kernels/int4';
