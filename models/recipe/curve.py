@@ -2,7 +2,8 @@
 
     python3 models/recipe/curve.py [--build models/recipe/build] --out models/thumbling/loss.svg
 
-Phases learn from different tokens (all of a text, or replies only), so their losses are drawn in colours of their own.
+Phases learn from different tokens (all of a text, or replies only), so their losses are drawn in colours of their own; under
+teachers the loss is what they and the tokens ask for together. "held" is the loss on held-out texts and replies.
 """
 
 import argparse
@@ -13,7 +14,8 @@ from tokenizer import HERE
 
 WIDTH, HEIGHT = 720, 320
 LEFT, RIGHT, TOP, BOTTOM = 56, 700, 24, 272
-COLOURS = {'text': '#0072b2', 'chat': '#d55e00', 'finish': '#009e73'}
+COLOURS = {'mix': '#0072b2', 'finish': '#009e73'}
+HELD = '#d55e00'
 TICKS = 6
 
 
@@ -39,10 +41,13 @@ def draw(points):
         lines.append(f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(loss):.1f}" y2="{y(loss):.1f}" stroke="#ddd"/>'
                      f'<text x="{LEFT - 8}" y="{y(loss) + 4:.1f}" text-anchor="end">{loss:.2f}</text>'
                      f'<text x="{x(seen):.1f}" y="{BOTTOM + 20}" text-anchor="middle">{seen / 1e6:.1f} M</text>')
-    for index, (phase, colour) in enumerate(COLOURS.items()):
-        path = ' '.join(f"{x(p['tokens']):.1f},{y(p['loss']):.1f}" for p in points if p['phase'] == phase)
+    curves = [(phase, colour, [(p['tokens'], p['loss']) for p in points if p['phase'] == phase])
+              for phase, colour in COLOURS.items()]
+    curves.append(('held', HELD, [(p['tokens'], p['held']) for p in points if 'held' in p]))
+    for index, (name, colour, curve) in enumerate(curves):
+        path = ' '.join(f'{x(seen):.1f},{y(loss):.1f}' for seen, loss in curve)
         lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-                     f'<text x="{RIGHT - 60}" y="{TOP + 16 + 18 * index}" fill="{colour}">{phase}</text>')
+                     f'<text x="{RIGHT - 60}" y="{TOP + 16 + 18 * index}" fill="{colour}">{name}</text>')
     body = '\n'.join(lines)
     return f'''<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="#222" role="img" aria-label="Loss in nats a token over tokens seen">
 <rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>

@@ -49,31 +49,42 @@ def int4_scales(weight):
 
 
 def int4(weight, scales):
-    """What int4 makes of a matrix; its gradient passes straight through (Bengio et al. 2013)."""
+    """What int4 makes of a matrix."""
     groups = weight.reshape(weight.shape[0], -1, GROUP)
     scales = scales[:, :, None]
-    rounded = ((groups / scales).round().clamp(-7, 7) * scales).reshape(weight.shape)
-    return weight + (rounded - weight).detach()
+    return ((groups / scales).round().clamp(-7, 7) * scales).reshape(weight.shape)
 
 
-class Quantizer:
-    """Matrices in int4 while training; `refresh` chooses their scales anew."""
+class StraightThrough:
+    """Between `enter` and `leave` the matrices are what int4 makes of them; gradients taken there are applied to the
+    weights themselves (Bengio et al. 2013). `refresh` chooses the scales anew."""
 
-    def __init__(self):
-        self.scales = {}
+    def __init__(self, model):
+        self.matrices = [p for p in model.parameters() if p.dim() == 2]
+        self.whole = [torch.empty_like(p) for p in self.matrices]
+        self.scales = None
 
-    def __call__(self, weight):
-        if id(weight) not in self.scales:
-            self.scales[id(weight)] = int4_scales(weight)
-        return int4(weight, self.scales[id(weight)])
+    @torch.no_grad()
+    def enter(self):
+        if self.scales is None:
+            self.scales = [int4_scales(p) for p in self.matrices]
+        for p, whole, scales in zip(self.matrices, self.whole, self.scales):
+            whole.copy_(p)
+            p.copy_(int4(p, scales))
+
+    @torch.no_grad()
+    def leave(self):
+        for p, whole in zip(self.matrices, self.whole):
+            p.copy_(whole)
 
     def refresh(self):
-        self.scales.clear()
+        self.scales = None
 
 
 class Layer(nn.Module):
-    def __init__(self, config):
+    def __init__(self, config, dropout):
         super().__init__()
+        self.dropout = dropout
         size, head = config['hidden_size'], config['head_dim']
         self.heads, self.kv_heads, self.head = config['num_attention_heads'], config['num_key_value_heads'], head
         self.eps = config['rms_norm_eps']
@@ -88,19 +99,21 @@ class Layer(nn.Module):
         self.input_layernorm = nn.Parameter(torch.ones(size))
         self.post_attention_layernorm = nn.Parameter(torch.ones(size))
 
-    def forward(self, x, rope, mask, weight_of):
+    def forward(self, x, rope, mask):
         batch, length, _ = x.shape
-        apply = lambda layer, y: F.linear(y, weight_of(layer.weight))
         split = lambda y, count: y.view(batch, length, count, self.head).transpose(1, 2)
         y = rms_norm(x, self.input_layernorm, self.eps)
-        q = rotate(split(apply(self.q_proj, y), self.heads), rope)
-        k = rotate(split(apply(self.k_proj, y), self.kv_heads), rope)
-        v = split(apply(self.v_proj, y), self.kv_heads)
+        q = rotate(split(self.q_proj(y), self.heads), rope)
+        k = rotate(split(self.k_proj(y), self.kv_heads), rope)
+        v = split(self.v_proj(y), self.kv_heads)
         repeat = self.heads // self.kv_heads
         mixed = attend(q, k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1), mask)
-        x = x + apply(self.o_proj, mixed.transpose(1, 2).reshape(batch, length, -1))
+        x = x + self.drop(self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1)))
         y = rms_norm(x, self.post_attention_layernorm, self.eps)
-        return x + apply(self.down_proj, F.silu(apply(self.gate_proj, y)) * apply(self.up_proj, y))
+        return x + self.drop(self.down_proj(F.silu(self.gate_proj(y)) * self.up_proj(y)))
+
+    def drop(self, y):
+        return F.dropout(y, self.dropout, self.training)
 
 
 def rms_norm(x, weight, eps):
@@ -124,19 +137,17 @@ def attend(q, k, v, mask):
 
 
 class Thumbling(nn.Module):
-    def __init__(self, config):
+    def __init__(self, config, dropout=0.0):
         super().__init__()
-        self.config = config
+        self.config, self.dropout = config, dropout
         size, head = config['hidden_size'], config['head_dim']
         self.embed_tokens = nn.Parameter(torch.empty(config['vocab_size'], size))
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config['num_hidden_layers']))
+        self.layers = nn.ModuleList(Layer(config, dropout) for _ in range(config['num_hidden_layers']))
         self.norm = nn.Parameter(torch.ones(size))
         frequencies = config['rope_theta'] ** (-torch.arange(0, head, 2).float() / head)
         angles = torch.outer(torch.arange(config['max_position_embeddings']).float(), frequencies)
         self.register_buffer('cos', angles.cos(), persistent=False)
         self.register_buffer('sin', angles.sin(), persistent=False)
-        # Called with every matrix that the page has in int4.
-        self.weight_of = lambda weight: weight
         self.reset()
 
     def reset(self):
@@ -154,16 +165,18 @@ class Thumbling(nn.Module):
         causal = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
         mask = (causal & (documents[:, :, None] == documents[:, None, :]))[:, None]
         rope = (self.cos[:length], self.sin[:length])
-        x = F.embedding(ids, self.weight_of(self.embed_tokens))
+        x = F.dropout(F.embedding(ids, self.embed_tokens), self.dropout, self.training)
         for layer in self.layers:
-            x = layer(x, rope, mask, self.weight_of)
+            x = layer(x, rope, mask)
         return rms_norm(x, self.norm, self.config['rms_norm_eps'])
+
+    def logits(self, ids, documents, rows, columns):
+        """[N, vocabulary] after the places (row, column)."""
+        return F.linear(self.hidden(ids, documents)[rows, columns], self.embed_tokens).float()
 
     def logprobs(self, ids, documents, rows, columns, targets):
         """Natural log-probability of a target after each place (row, column)."""
-        h = self.hidden(ids, documents)[rows, columns]
-        logits = F.linear(h, self.weight_of(self.embed_tokens)).float()
-        return -F.cross_entropy(logits, targets, reduction='none')
+        return -F.cross_entropy(self.logits(ids, documents, rows, columns), targets, reduction='none')
 
     def hf_tensors(self):
         """(name, tensor) as Hugging Face's Llama names them."""

@@ -1,9 +1,11 @@
-"""Trains Thumbling: plain text and chats, then replies, then replies in int4 at the full context.
+"""Trains Thumbling: text and chats first, then replies in int4 at the full context.
 
-    python3 models/recipe/train.py --size small --tokens 60e6 [--build models/recipe/build] [--device cuda]
+    python3 models/recipe/train.py --size small --tokens 60e6 [--build models/recipe/build] [--teacher CHECKPOINT ...]
 
-Reads what data.py and tokenizer.py wrote. Writes checkpoint.pt every few minutes and goes on from it when started again;
-when done, safetensors, config.json and tokenizer files into BUILD/model, and one JSON line every 20 steps into log.jsonl.
+Reads what data.py and tokenizer.py wrote into BUILD. Writes into OUT (BUILD by default): checkpoint.pt every few minutes,
+and goes on from it when started again; one JSON line every 20 steps into log.jsonl; when done, safetensors, config.json and
+tokenizer files into OUT/model. With teachers, models trained by this script before, it learns what they expect of each
+token beside the token itself: they have seen no more than it has, but many agree on less that is wrong.
 """
 
 import argparse
@@ -23,28 +25,26 @@ import torch
 
 from evaluate import load
 from grow import grow_into
-from model import Quantizer, Thumbling, config_of
+from model import StraightThrough, Thumbling, config_of
 from safetensors_file import write_safetensors
 from tokenizer import HERE, Tokenizer
 
 # Share of all tokens; share of each part among them; tokens of a row; loss on replies only; in int4.
 PHASES = [
-    {'name': 'text', 'share': 0.50, 'parts': {'plain': 0.15, 'chat': 0.40, 'own': 0.45}, 'row': 256, 'replies': False,
-     'int4': False},
-    {'name': 'chat', 'share': 0.35, 'parts': {'plain': 0.02, 'chat': 0.28, 'own': 0.70}, 'row': 256, 'replies': True,
-     'int4': False},
-    {'name': 'finish', 'share': 0.15, 'parts': {'plain': 0.02, 'chat': 0.18, 'own': 0.80}, 'row': 1024, 'replies': True,
-     'int4': True},
+    {'name': 'mix', 'share': 0.65, 'parts': {'plain': 0.25, 'chat': 0.40, 'own': 0.35}, 'row': 256, 'replies': False, 'int4': False},
+    {'name': 'finish', 'share': 0.35, 'parts': {'plain': 0.05, 'chat': 0.40, 'own': 0.55}, 'row': 1024, 'replies': True, 'int4': True},
 ]
 CONTEXT = 1024
 # Warm-up, then constant, then linear to zero (WSD, Hu et al. 2024): ends of these parts, as shares of all tokens.
-WARM, DECAY = 0.02, 0.55
+WARM, DECAY = 0.02, 0.6
 # Muon (Jordan et al. 2024) for the layers' matrices, AdamW for the rest.
 MUON = {'lr': 0.02, 'momentum': 0.95}
 ADAM = {'lr': 3e-3, 'betas': (0.9, 0.95), 'eps': 1e-8}
-WEIGHT_DECAY = 0.05
 MAX_GRAD_NORM = 1.0
+# Weight of the teachers' distribution beside the token itself (Hinton et al. 2015, temperature 1).
+DISTILLATION = 0.7
 SCALES_EVERY = 16
+LOG_EVERY, HELD_EVERY, HELD_BATCHES = 20, 200, 20
 
 
 class Part:
@@ -53,7 +53,7 @@ class Part:
     def __init__(self, build, name, tokenizer):
         cache = os.path.join(build, f'tokens-{name}.npz')
         source = os.path.join(build, name + '.jsonl')
-        if not os.path.exists(cache) or os.path.getmtime(cache) < os.path.getmtime(source):
+        if not os.path.exists(cache) or (os.path.exists(source) and os.path.getmtime(cache) < os.path.getmtime(source)):
             ids, learned, ends = [], [], []
             with open(source, encoding='utf-8') as file:
                 for line in file:
@@ -66,7 +66,7 @@ class Part:
                     ids.append(np.array(tokens, dtype=np.uint16))
                     learned.append(np.array(wanted, dtype=bool))
                     ends.append(len(tokens))
-            np.savez(cache, ids=np.concatenate(ids), learned=np.concatenate(learned), ends=np.cumsum(ends))
+            np.savez_compressed(cache, ids=np.concatenate(ids), learned=np.concatenate(learned), ends=np.cumsum(ends))
         with np.load(cache) as data:
             self.ids, self.learned, self.ends = data['ids'], data['learned'], data['ends']
 
@@ -128,40 +128,48 @@ class Reader:
 
 
 def orthogonalize(update):
-    """Newton-Schulz towards the nearest orthogonal matrix: five steps of Muon's quintic."""
-    x = update / (update.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
+    """Newton-Schulz towards the nearest orthogonal matrices [N, rows <= columns]: five steps of Muon's quintic."""
+    x = update / (update.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(5):
-        a = x @ x.T
+        a = x @ x.transpose(1, 2)
         x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-    return x.T if tall else x
+    return x
 
 
 class Muon(torch.optim.Optimizer):
-    def __init__(self, parameters, lr, momentum):
-        super().__init__(parameters, {'lr': lr, 'momentum': momentum})
+    """Matrices of one shape are updated together: a GPU would wait for its launches otherwise."""
+
+    def __init__(self, parameters, lr, momentum, weight_decay):
+        super().__init__(parameters, {'lr': lr, 'momentum': momentum, 'weight_decay': weight_decay})
+        self.native = multiplies_bf16(self.param_groups[0]['params'][0].device.type)
 
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
+            shapes = {}
             for p in group['params']:
                 state = self.state[p]
                 if not state:
                     state['velocity'] = torch.zeros_like(p)
                 velocity = state['velocity'].lerp_(p.grad, 1 - group['momentum'])
-                update = orthogonalize(p.grad.lerp(velocity, group['momentum']))
-                p.mul_(1 - group['lr'] * WEIGHT_DECAY)
-                p.add_(update, alpha=-group['lr'] * math.sqrt(max(1, p.shape[0] / p.shape[1])))
+                shapes.setdefault(tuple(sorted(p.shape)), []).append((p, p.grad.lerp(velocity, group['momentum'])))
+            for pairs in shapes.values():
+                wide = [update if update.shape[0] <= update.shape[1] else update.T for _, update in pairs]
+                stacked = torch.stack(wide)
+                updates = orthogonalize(stacked.bfloat16() if self.native else stacked).type_as(stacked)
+                for (p, _), update in zip(pairs, updates):
+                    p.mul_(1 - group['lr'] * group['weight_decay'])
+                    p.add_(update if p.shape[0] <= p.shape[1] else update.T,
+                           alpha=-group['lr'] * math.sqrt(max(1, p.shape[0] / p.shape[1])))
 
 
-def optimizers_of(model, kind):
+def optimizers_of(model, kind, weight_decay):
     matrices = [p for p in model.layers.parameters() if p.dim() == 2]
     others = [p for p in model.parameters() if p.dim() == 1]
     adam = [{'params': [model.embed_tokens], 'weight_decay': 0.0}, {'params': others, 'weight_decay': 0.0}]
     if kind == 'muon':
-        return [Muon(matrices, **MUON), torch.optim.AdamW(adam, **ADAM)]
-    return [torch.optim.AdamW([{'params': matrices, 'weight_decay': WEIGHT_DECAY}, *adam], **ADAM)]
+        return [Muon(matrices, **MUON, weight_decay=weight_decay), torch.optim.AdamW(adam, **ADAM)]
+    return [torch.optim.AdamW([{'params': matrices, 'weight_decay': weight_decay}, *adam], **ADAM)]
 
 
 def rate(progress):
@@ -179,43 +187,70 @@ def phase_at(progress):
     return len(PHASES) - 1
 
 
-def batch_loss(model, batch, device):
-    """(sum of the losses of learned tokens, how many)"""
-    ids, documents, learned = (torch.from_numpy(array).to(device) for array in batch)
-    rows, columns = learned.nonzero(as_tuple=True)
-    logprobs = model.logprobs(ids[:, :-1], documents[:, :-1], rows, columns, ids[rows, columns + 1])
-    return -logprobs.sum(), len(rows)
-
-
 class Workers:
     """Adds up the gradients of micro-batches, several at a time where the device is the processor."""
 
-    def __init__(self, model, device, count):
-        self.model, self.device = model, device
+    def __init__(self, model, teachers, device, count):
+        self.model, self.teachers, self.device = model, teachers, device
         self.parameters = list(model.parameters())
         self.pool = ThreadPoolExecutor(count)
-        # bf16 where the device multiplies it natively.
-        self.native = device == 'cuda' or multiplies_bf16()
+        self.native = multiplies_bf16(device)
+
+    def loss(self, batch):
+        """Sum of the losses of learned tokens."""
+        ids, documents, learned = batch
+        rows, columns = learned.nonzero()
+        there = lambda array: torch.from_numpy(array).to(self.device, non_blocking=True)
+        targets = there(ids[rows, columns + 1])
+        places = (there(ids[:, :-1]), there(documents[:, :-1]), there(rows), there(columns))
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.native):
+            if not self.teachers or not self.model.training:
+                return -self.model.logprobs(*places, targets).sum()
+            with torch.no_grad():
+                expected = sum(teacher.logits(*places).softmax(-1) for teacher in self.teachers) / len(self.teachers)
+            logprobs = self.model.logits(*places).log_softmax(-1)
+            return -(DISTILLATION * (expected * logprobs).sum() + (1 - DISTILLATION) * logprobs.gather(1, targets[:, None]).sum())
 
     def gradients(self, batch):
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.native):
-            loss, tokens = batch_loss(self.model, batch, self.device)
-        return torch.autograd.grad(loss, self.parameters), loss.item(), tokens
+        loss = self.loss(batch)
+        return torch.autograd.grad(loss, self.parameters), loss.detach()
 
     def accumulate(self, batches):
-        """Mean gradients into the parameters; (sum of the losses of learned tokens, how many)."""
-        loss, tokens = 0.0, 0
-        for gradients, one_loss, one_tokens in self.pool.map(self.gradients, batches):
-            loss, tokens = loss + one_loss, tokens + one_tokens
+        """Mean gradients into the parameters; the sum of the losses of learned tokens, where the device has it."""
+        total, tokens = 0.0, sum(int(learned.sum()) for _, _, learned in batches)
+        for gradients, loss in self.pool.map(self.gradients, batches):
+            total = total + loss
             for parameter, gradient in zip(self.parameters, gradients):
                 parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
-        for parameter in self.parameters:
-            parameter.grad /= tokens
-        return loss, tokens
+        torch._foreach_div_([parameter.grad for parameter in self.parameters], tokens)
+        return total
+
+    @torch.no_grad()
+    def measure(self, batches):
+        """Mean loss of the learned tokens."""
+        self.model.eval()
+        total = sum(self.loss(batch).item() for batch in batches)
+        self.model.train()
+        return total / sum(int(learned.sum()) for _, _, learned in batches)
 
 
-def export(model, build, tokens):
-    folder = os.path.join(build, 'model')
+def compiled(model, device):
+    """On a GPU each layer is one program: launching its parts one by one would take longer than computing them."""
+    if device == 'cuda':
+        for layer in model.layers:
+            layer.compile(dynamic=False)
+    return model
+
+
+def teacher_of(path, device):
+    saved = torch.load(path, map_location=device, weights_only=False)
+    teacher = Thumbling(saved['config']).to(device).eval()
+    teacher.load_state_dict(saved['model'])
+    return compiled(teacher, device)
+
+
+def export(model, build, out, tokens):
+    folder = os.path.join(out, 'model')
     os.makedirs(folder, exist_ok=True)
     write_safetensors(os.path.join(folder, 'model.safetensors'),
                       {name: tensor.detach().half().cpu().numpy() for name, tensor in model.hf_tensors()})
@@ -226,8 +261,10 @@ def export(model, build, tokens):
     print(f'{folder}: {sum(p.numel() for p in model.parameters())} parameters, {tokens} tokens seen')
 
 
-def multiplies_bf16():
-    """Whether the processor does, as far as Linux tells."""
+def multiplies_bf16(device):
+    """Whether the device does; a processor as far as Linux tells."""
+    if device == 'cuda':
+        return True
     try:
         with open('/proc/cpuinfo', encoding='utf-8') as file:
             return 'avx512_bf16' in file.read()
@@ -238,7 +275,7 @@ def multiplies_bf16():
 def keep(path, model, optimizers, reader, seen, step, phase):
     """Writes a checkpoint whole or not at all."""
     state = {key: value for key, value in reader.__dict__.items() if key != 'parts'}
-    torch.save({'model': model.state_dict(), 'optimizers': [o.state_dict() for o in optimizers], 'reader': state,
+    torch.save({'config': model.config, 'model': model.state_dict(), 'optimizers': [o.state_dict() for o in optimizers], 'reader': state,
                 'seen': seen, 'step': step, 'phase': phase}, path + '.new')
     os.replace(path + '.new', path)
 
@@ -246,11 +283,15 @@ def keep(path, model, optimizers, reader, seen, step, phase):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--build', default=os.path.join(HERE, 'build'))
+    parser.add_argument('--out', help='folder of the checkpoint, the log and the model: BUILD by default')
     parser.add_argument('--size', default='small', choices=['small', 'medium', 'smoke'])
-    parser.add_argument('--tokens', type=float, default=60e6)
-    parser.add_argument('--batch', type=int, default=8192, help='tokens a step')
-    parser.add_argument('--micro', type=int, default=8192 if torch.cuda.is_available() else 1024, help='tokens at once')
+    parser.add_argument('--tokens', type=float, default=130e6)
+    parser.add_argument('--batch', type=int, default=32768 if torch.cuda.is_available() else 8192, help='tokens a step')
+    parser.add_argument('--micro', type=int, default=32768 if torch.cuda.is_available() else 1024, help='tokens at once')
     parser.add_argument('--optimizer', default='muon', choices=['muon', 'adamw'])
+    parser.add_argument('--weight-decay', type=float, default=0.1, help='of the layers\' matrices')
+    parser.add_argument('--dropout', type=float, default=0, help='of the embedding and of what the layers add to it')
+    parser.add_argument('--teacher', action='append', default=[], help='checkpoint.pt of a model with the same tokenizer')
     parser.add_argument('--rate', type=float, default=1, help='factor of the learning rates; a grown model wants less')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--workers', type=int, default=1 if torch.cuda.is_available() else os.cpu_count(),
@@ -260,42 +301,66 @@ def main():
     parser.add_argument('--from', dest='source', help='a model folder of the page to begin with: as it is, or grown')
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args()
+    out = options.out or options.build
+    os.makedirs(out, exist_ok=True)
     torch.manual_seed(options.seed)
+    torch.backends.cuda.matmul.allow_tf32 = True
     tokenizer = Tokenizer(os.path.join(options.build, 'tokenizer.json'))
-    reader = Reader({name: Part(options.build, name, tokenizer) for name in ('plain', 'chat', 'own')}, options.seed)
-    model = Thumbling(config_of(options.size, len(tokenizer.vocabulary), CONTEXT)).to(options.device)
+    part = lambda name: Part(options.build, name, tokenizer)
+    reader = Reader({name: part(name) for name in ('plain', 'chat', 'own')}, options.seed)
+    held = Reader({'held': part('held')}, options.seed)
+    held = [held.rows(8, 256, {'held': 1}, True) for _ in range(HELD_BATCHES)]
+    model = Thumbling(config_of(options.size, len(tokenizer.vocabulary), CONTEXT), options.dropout).to(options.device)
     if options.source:
         grow_into(model, load(options.source), tokenizer, Tokenizer(os.path.join(options.source, 'tokenizer.json')))
-    optimizers = optimizers_of(model, options.optimizer)
+    compiled(model, options.device)
+    teachers = [teacher_of(path, options.device) for path in options.teacher]
+    optimizers = optimizers_of(model, options.optimizer, options.weight_decay)
     rates = [[options.rate * group['lr'] for group in optimizer.param_groups] for optimizer in optimizers]
-    quantizer = Quantizer()
-    checkpoint = os.path.join(options.build, 'checkpoint.pt')
+    rounding = StraightThrough(model)
+    checkpoint = os.path.join(out, 'checkpoint.pt')
     seen, step, phase = 0, 0, -1
     if os.path.exists(checkpoint):
-        state = torch.load(checkpoint, map_location=options.device)
+        state = torch.load(checkpoint, map_location=options.device, weights_only=False)
         model.load_state_dict(state['model'])
         for optimizer, saved in zip(optimizers, state['optimizers']):
             optimizer.load_state_dict(saved)
         seen, step, phase = state['seen'], state['step'], state['phase']
         reader.__dict__.update(state['reader'])
         print(f'goes on after {seen} tokens')
-    workers = Workers(model, options.device, options.workers)
-    begun = saved_at = time.time()
-    sums, count = 0.0, 0
-    while seen < options.tokens and time.time() - begun < 60 * options.minutes:
-        progress = seen / options.tokens
-        if phase_at(progress) != phase:
-            phase = phase_at(progress)
+    workers = Workers(model, teachers, options.device, options.workers)
+    # One thread reads ahead while the device computes.
+    ahead = ThreadPoolExecutor(1)
+
+    def read(at):
+        """(index of the phase at so many tokens, its micro-batches)"""
+        nonlocal phase
+        if phase_at(at / options.tokens) != phase:
+            phase = phase_at(at / options.tokens)
             reader.begin()
         now = PHASES[phase]
-        model.weight_of = quantizer if now['int4'] else (lambda weight: weight)
-        if step % SCALES_EVERY == 0:
-            quantizer.refresh()
-        batches = [reader.rows(max(1, options.micro // now['row']), now['row'], now['parts'], now['replies'])
-                   for _ in range(max(1, options.batch // options.micro))]
-        loss, learned = workers.accumulate(batches)
-        sums, count = sums + loss, count + learned
+        return phase, [reader.rows(max(1, options.micro // now['row']), now['row'], now['parts'], now['replies'])
+                       for _ in range(max(1, options.batch // options.micro))]
+
+    begun = saved_at = time.time()
+    sums, count = 0.0, 0
+    coming = ahead.submit(read, seen)
+    while seen < options.tokens and time.time() - begun < 60 * options.minutes:
+        progress = seen / options.tokens
+        index, batches = coming.result()
         seen += sum(int((documents >= 0).sum()) for _, documents, _ in batches)
+        more, due = seen < options.tokens, time.time() - saved_at > 60 * options.save_every
+        if more and not due:
+            coming = ahead.submit(read, seen)
+        if PHASES[index]['int4']:
+            if step % SCALES_EVERY == 0:
+                rounding.refresh()
+            rounding.enter()
+        sums = sums + workers.accumulate(batches)
+        count += sum(int(learned.sum()) for _, _, learned in batches)
+        measured = workers.measure(held) if (step + 1) % HELD_EVERY == 0 or not more else None
+        if PHASES[index]['int4']:
+            rounding.leave()
         torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
         for optimizer, initial in zip(optimizers, rates):
             for group, lr in zip(optimizer.param_groups, initial):
@@ -303,19 +368,24 @@ def main():
             optimizer.step()
         model.zero_grad(set_to_none=True)
         step += 1
-        if step % 20 == 0:
-            line = {'step': step, 'tokens': seen, 'phase': now['name'], 'loss': round(sums / count, 4),
+        if step % LOG_EVERY == 0 or measured:
+            line = {'step': step, 'tokens': seen, 'phase': PHASES[index]['name'], 'loss': round(float(sums) / count, 4),
                     'epochs': reader.epochs, 'seconds': round(time.time() - begun)}
+            if measured:
+                line['held'] = round(measured, 4)
             print(json.dumps(line), flush=True)
-            with open(os.path.join(options.build, 'log.jsonl'), 'a', encoding='utf-8') as file:
+            with open(os.path.join(out, 'log.jsonl'), 'a', encoding='utf-8') as file:
                 file.write(json.dumps(line) + '\n')
             sums, count = 0.0, 0
-        if time.time() - saved_at > 60 * options.save_every:
+        if more and due:
+            # Nothing is read ahead now: what is would be lost to one who goes on from here.
             saved_at = time.time()
             keep(checkpoint, model, optimizers, reader, seen, step, phase)
+            coming = ahead.submit(read, seen)
+    coming.result()
     keep(checkpoint, model, optimizers, reader, seen, step, phase)
     if seen >= options.tokens:
-        export(model, options.build, seen)
+        export(model, options.build, out, seen)
 
 
 if __name__ == '__main__':
