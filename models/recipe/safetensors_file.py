@@ -21,3 +21,13 @@ def write_safetensors(path, tensors):
         file.write(struct.pack('<Q', len(text)) + text)
         for array in tensors.values():
             file.write(np.ascontiguousarray(array).tobytes())
+
+
+def read_safetensors(path):
+    """{name: array} of a file that this project wrote."""
+    dtypes = {'F16': np.float16, 'F32': np.float32}
+    with open(path, 'rb') as file:
+        size, = struct.unpack('<Q', file.read(8))
+        header, data = json.loads(file.read(size)), file.read()
+    return {name: np.frombuffer(data[slice(*entry['data_offsets'])], dtypes[entry['dtype']]).reshape(entry['shape'])
+            for name, entry in header.items() if name != '__metadata__'}

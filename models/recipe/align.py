@@ -1,0 +1,175 @@
+"""Teaches a trained model to follow an instruction of style, and the answers of its own dialogues once more.
+
+    python3 models/recipe/align.py [--build models/recipe/build] [--model models/recipe/build/model] [--tokens 4e6]
+
+Reads and rewrites model.safetensors. Each step learns replies as train.py's last phase does, and, for prompts that have
+replies in several styles, that the reply that an instruction asks for is likelier per token than the others: the
+length-normalised preference of SimPO (Meng et al. 2024) without its margin, over all the prompt's replies at once.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import random
+import time
+
+# First: it says how many threads compute.
+from train import MAX_GRAD_NORM, Part, Reader, Workers, optimizers_of
+
+import numpy as np
+import torch
+
+from data import read_dialogues
+from model import StraightThrough, Thumbling
+from safetensors_file import read_safetensors, write_safetensors
+from tokenizer import HERE, Tokenizer
+
+MIX = {'own': 0.9, 'chat': 0.1}
+# Tokens of a row; rows at once; how often in a step, and how many prompts beside them, how often.
+ROW, ROWS, REPLIES = 512, 4, 4
+PROMPTS, PREFERENCES, MOST_OTHERS = 4, 2, 5
+# SimPO's beta, and the weight of the preference beside a reply's token.
+BETA, WEIGHT = 10.0, 200.0
+SCALES_EVERY, LOG_EVERY = 8, 20
+
+
+def style_groups(rng):
+    """[(prompt, [(wordings of an instruction, the reply that it asks for)])] of the training prompts with several replies."""
+    with open(os.path.join(HERE, 'instructions.json'), encoding='utf-8') as file:
+        wordings = json.load(file)
+    groups = {}
+    with gzip.open(os.path.join(HERE, 'data', 'thumbling_styles.jsonl.gz'), 'rt', encoding='utf-8') as file:
+        held = set()
+        for record in map(json.loads, file):
+            if record['split'] == 'held':
+                held.add(record['prompt'])
+            elif record['style'] in wordings:
+                groups.setdefault(record['prompt'], []).append((wordings[record['style']], record['response']))
+    folder = os.path.join(HERE, 'dialogues')
+    for name in sorted(os.listdir(folder)):
+        for turns in read_dialogues(os.path.join(folder, name)):
+            if turns[0]['role'] == 'system' and len(turns) >= 3:
+                groups.setdefault(turns[1]['content'], []).append(([turns[0]['content']], turns[2]['content']))
+    chosen = [(prompt, replies) for prompt, replies in groups.items() if len(replies) > 1 and prompt not in held]
+    rng.shuffle(chosen)
+    return chosen
+
+
+class Preferences:
+    """Walks over the prompts, an instruction at random for each."""
+
+    def __init__(self, tokenizer, seed):
+        self.random = random.Random(seed)
+        self.groups = style_groups(self.random)
+        self.tokenizer = tokenizer
+        self.at = 0
+
+    def next(self):
+        """[[(ids, learned) of the wanted reply, then of others] of each prompt]"""
+        prompts = []
+        for _ in range(PROMPTS):
+            prompt, replies = self.groups[self.at % len(self.groups)]
+            self.at += 1
+            wanted = self.random.randrange(len(replies))
+            instruction = self.random.choice(replies[wanted][0])
+            others = [reply for index, (_, reply) in enumerate(replies) if index != wanted]
+            prompts.append([self.tokenizer.chat([
+                {'role': 'system', 'content': instruction}, {'role': 'user', 'content': prompt},
+                {'role': 'assistant', 'content': reply}])
+                for reply in [replies[wanted][1], *self.random.sample(others, min(MOST_OTHERS, len(others)))]])
+        return prompts
+
+
+def preference_loss(model, prompts):
+    """(sum over the prompts of -log softmax(BETA x mean logprob) of the wanted reply, how often it is the likeliest)"""
+    sequences = [sequence for prompt in prompts for sequence in prompt]
+    longest = max(len(ids) for ids, _ in sequences)
+    ids = np.zeros((len(sequences), longest), dtype=np.int64)
+    learned = np.zeros((len(sequences), longest), dtype=bool)
+    for row, (tokens, wanted) in enumerate(sequences):
+        ids[row, :len(tokens)] = tokens
+        learned[row, :len(tokens)] = wanted
+    rows, columns = learned[:, 1:].nonzero()
+    there = torch.from_numpy
+    documents = torch.zeros(len(sequences), longest - 1, dtype=torch.long)
+    logprobs = model.logprobs(there(ids[:, :-1].copy()), documents, there(rows), there(columns), there(ids[rows, columns + 1]))
+    means = torch.zeros(len(sequences)).index_add(0, there(rows), logprobs) / there(learned.sum(1))
+    loss, right = 0.0, 0
+    for of in means.split([len(prompt) for prompt in prompts]):
+        loss = loss - (BETA * of).log_softmax(0)[0]
+        right += int(of.argmax() == 0)
+    return loss, right
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--build', default=os.path.join(HERE, 'build'))
+    parser.add_argument('--model', help='folder of model.safetensors and config.json: BUILD/model by default')
+    parser.add_argument('--out', help='folder of the new model.safetensors: that of the model by default')
+    parser.add_argument('--tokens', type=float, default=4e6)
+    parser.add_argument('--rate', type=float, default=0.3, help='factor of the learning rates of train.py')
+    parser.add_argument('--seed', type=int, default=1)
+    options = parser.parse_args()
+    source = options.model or os.path.join(options.build, 'model')
+    torch.manual_seed(options.seed)
+    tokenizer = Tokenizer(os.path.join(options.build, 'tokenizer.json'))
+    reader = Reader({name: Part(options.build, name, tokenizer) for name in MIX}, options.seed)
+    preferences = Preferences(tokenizer, options.seed)
+    with open(os.path.join(source, 'config.json'), encoding='utf-8') as file:
+        model = Thumbling(json.load(file))
+    stored = read_safetensors(os.path.join(source, 'model.safetensors'))
+    for name, parameter in model.hf_tensors():
+        parameter.data.copy_(torch.from_numpy(stored[name].astype(np.float32)))
+    optimizers = optimizers_of(model, 'muon', 0.1)
+    initial = [[options.rate * group['lr'] for group in optimizer.param_groups] for optimizer in optimizers]
+    rounding = StraightThrough(model)
+    workers = Workers(model, [], 'cpu', 2)
+    seen, step, begun = 0, 0, time.time()
+    losses, rights, asked = [], 0, 0
+
+    def preference_gradients(batch):
+        with torch.autocast('cpu', torch.bfloat16, enabled=workers.native):
+            loss, right = preference_loss(model, batch)
+            return torch.autograd.grad(WEIGHT * loss, workers.parameters), loss.detach(), right
+
+    def reply_gradients(batch):
+        gradients, loss = workers.gradients(batch)
+        return gradients, loss, None
+
+    while seen < options.tokens:
+        if step % SCALES_EVERY == 0:
+            rounding.refresh()
+        rounding.enter()
+        replies = [reader.rows(ROWS, ROW, MIX, True) for _ in range(REPLIES)]
+        jobs = [*((preference_gradients, preferences.next()) for _ in range(PREFERENCES)), *((reply_gradients, batch) for batch in replies)]
+        tokens = sum(int(learned.sum()) for _, _, learned in replies)
+        for gradients, loss, right in workers.pool.map(lambda job: job[0](job[1]), jobs):
+            for parameter, gradient in zip(workers.parameters, gradients):
+                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+            if right is None:
+                losses.append(float(loss) / tokens * REPLIES)
+            else:
+                rights, asked = rights + right, asked + PROMPTS
+        rounding.leave()
+        torch._foreach_div_([p.grad for p in workers.parameters], tokens)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
+        progress = seen / options.tokens
+        for optimizer, rates in zip(optimizers, initial):
+            for group, lr in zip(optimizer.param_groups, rates):
+                group['lr'] = lr * min(1, step / 10) * (1 - progress)
+            optimizer.step()
+        model.zero_grad(set_to_none=True)
+        seen += sum(int((documents >= 0).sum()) for _, documents, _ in replies)
+        step += 1
+        if step % LOG_EVERY == 0 or seen >= options.tokens:
+            print(json.dumps({'step': step, 'tokens': seen, 'loss': round(float(np.mean(losses)), 4),
+                              'style': round(rights / asked, 3), 'seconds': round(time.time() - begun)}), flush=True)
+            losses, rights, asked = [], 0, 0
+    target = options.out or source
+    write_safetensors(os.path.join(target, 'model.safetensors'),
+                      {name: tensor.detach().half().numpy() for name, tensor in model.hf_tensors()})
+
+
+if __name__ == '__main__':
+    main()
