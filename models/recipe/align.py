@@ -1,6 +1,6 @@
 """Teaches a trained model to follow an instruction of style, and the answers of its own dialogues once more.
 
-    python3 models/recipe/align.py [--build models/recipe/build] [--model models/recipe/build/model] [--tokens 4e6]
+    python3 models/recipe/align.py [--build models/recipe/build] [--model models/recipe/build/model] [--tokens 2.2e6]
 
 Reads and rewrites model.safetensors. Each step learns replies as train.py's last phase does, and, for prompts that have
 replies in several styles, that the reply that an instruction asks for is likelier per token than the others: the
@@ -30,7 +30,7 @@ MIX = {'own': 0.9, 'chat': 0.1}
 ROW, ROWS, REPLIES = 512, 4, 4
 PROMPTS, PREFERENCES, MOST_OTHERS = 4, 2, 5
 # SimPO's beta, and the weight of the preference beside a reply's token.
-BETA, WEIGHT = 10.0, 200.0
+BETA, WEIGHT = 10.0, 50.0
 SCALES_EVERY, LOG_EVERY = 8, 20
 
 
@@ -107,8 +107,8 @@ def main():
     parser.add_argument('--build', default=os.path.join(HERE, 'build'))
     parser.add_argument('--model', help='folder of model.safetensors and config.json: BUILD/model by default')
     parser.add_argument('--out', help='folder of the new model.safetensors: that of the model by default')
-    parser.add_argument('--tokens', type=float, default=4e6)
-    parser.add_argument('--rate', type=float, default=0.3, help='factor of the learning rates of train.py')
+    parser.add_argument('--tokens', type=float, default=2.2e6)
+    parser.add_argument('--rate', type=float, default=0.1, help='factor of the learning rates of train.py')
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args()
     source = options.model or os.path.join(options.build, 'model')

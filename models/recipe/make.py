@@ -71,6 +71,7 @@ def main():
                '--seed', str(number), *TEACHING, *more)
         taught += ['--teacher', os.path.join(folder, 'checkpoint.pt')]
     script('train.py', '--build', build, '--size', size, '--tokens', tokens, *taught, *more)
+    script('align.py', '--build', build, *(['--tokens', '2e4'] if options.smoke else []))
     cli('quantize', '--in', os.path.join(build, 'model'), '--out', out, '--name', 'Thumbling')
     script('texts.py', os.path.join(HERE, 'data', 'thumbling_dialogues.jsonl.gz'), out)
     copy_if_missing(out, 'MODEL_CARD.md', 'hyperparameters.json')
