@@ -13,14 +13,15 @@ import json
 import os
 import random
 import time
+from functools import partial
 
 # First: it says how many threads compute.
-from train import MAX_GRAD_NORM, Part, Reader, Workers, optimizers_of
+from train import MAX_GRAD_NORM, Part, Reader, Workers, learned_of, optimizers_of, seen_of
 
 import numpy as np
 import torch
 
-from data import read_dialogues
+from data import evaluation_prompts, fingerprint, is_held, read_dialogues
 from model import StraightThrough, Thumbling
 from safetensors_file import read_safetensors, write_safetensors
 from tokenizer import HERE, Tokenizer
@@ -35,23 +36,25 @@ SCALES_EVERY, LOG_EVERY = 8, 20
 
 
 def style_groups(rng):
-    """[(prompt, [(wordings of an instruction, the reply that it asks for)])] of the training prompts with several replies."""
+    """[(prompt, [(wordings of an instruction, the reply that it asks for)])] of the prompts with several replies, without
+    what data.py keeps out of training."""
+    unwanted = evaluation_prompts()
     with open(os.path.join(HERE, 'instructions.json'), encoding='utf-8') as file:
         wordings = json.load(file)
     groups = {}
     with gzip.open(os.path.join(HERE, 'data', 'thumbling_styles.jsonl.gz'), 'rt', encoding='utf-8') as file:
-        held = set()
         for record in map(json.loads, file):
             if record['split'] == 'held':
-                held.add(record['prompt'])
+                unwanted.add(fingerprint(record['prompt']))
             elif record['style'] in wordings:
                 groups.setdefault(record['prompt'], []).append((wordings[record['style']], record['response']))
     folder = os.path.join(HERE, 'dialogues')
     for name in sorted(os.listdir(folder)):
         for turns in read_dialogues(os.path.join(folder, name)):
-            if turns[0]['role'] == 'system' and len(turns) >= 3:
+            if turns[0]['role'] == 'system' and not is_held(json.dumps(turns)):
                 groups.setdefault(turns[1]['content'], []).append(([turns[0]['content']], turns[2]['content']))
-    chosen = [(prompt, replies) for prompt, replies in groups.items() if len(replies) > 1 and prompt not in held]
+    chosen = [(prompt, replies) for prompt, replies in groups.items()
+              if len(replies) > 1 and fingerprint(prompt) not in unwanted]
     rng.shuffle(chosen)
     return chosen
 
@@ -124,35 +127,26 @@ def main():
     optimizers = optimizers_of(model, 'muon', 0.1)
     initial = [[options.rate * group['lr'] for group in optimizer.param_groups] for optimizer in optimizers]
     rounding = StraightThrough(model)
-    workers = Workers(model, [], 'cpu', 2)
+    workers = Workers(model, [], 'cpu', os.cpu_count())
     seen, step, begun = 0, 0, time.time()
-    losses, rights, asked = [], 0, 0
+    losses, rights = [], []
 
-    def preference_gradients(batch):
+    def preference(batch):
         with torch.autocast('cpu', torch.bfloat16, enabled=workers.native):
             loss, right = preference_loss(model, batch)
-            return torch.autograd.grad(WEIGHT * loss, workers.parameters), loss.detach(), right
-
-    def reply_gradients(batch):
-        gradients, loss = workers.gradients(batch)
-        return gradients, loss, None
+        rights.append(right / PROMPTS)
+        return WEIGHT * loss
 
     while seen < options.tokens:
         if step % SCALES_EVERY == 0:
             rounding.refresh()
         rounding.enter()
         replies = [reader.rows(ROWS, ROW, MIX, True) for _ in range(REPLIES)]
-        jobs = [*((preference_gradients, preferences.next()) for _ in range(PREFERENCES)), *((reply_gradients, batch) for batch in replies)]
-        tokens = sum(int(learned.sum()) for _, _, learned in replies)
-        for gradients, loss, right in workers.pool.map(lambda job: job[0](job[1]), jobs):
-            for parameter, gradient in zip(workers.parameters, gradients):
-                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
-            if right is None:
-                losses.append(float(loss) / tokens * REPLIES)
-            else:
-                rights, asked = rights + right, asked + PROMPTS
+        tokens = learned_of(replies)
+        sums = workers.accumulate([*(partial(preference, preferences.next()) for _ in range(PREFERENCES)),
+                                   *(partial(workers.loss, batch) for batch in replies)], tokens)
+        losses.append(sum(map(float, sums[PREFERENCES:])) / tokens)
         rounding.leave()
-        torch._foreach_div_([p.grad for p in workers.parameters], tokens)
         torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
         progress = seen / options.tokens
         for optimizer, rates in zip(optimizers, initial):
@@ -160,12 +154,13 @@ def main():
                 group['lr'] = lr * min(1, step / 10) * (1 - progress)
             optimizer.step()
         model.zero_grad(set_to_none=True)
-        seen += sum(int((documents >= 0).sum()) for _, documents, _ in replies)
+        seen += seen_of(replies)
         step += 1
         if step % LOG_EVERY == 0 or seen >= options.tokens:
             print(json.dumps({'step': step, 'tokens': seen, 'loss': round(float(np.mean(losses)), 4),
-                              'style': round(rights / asked, 3), 'seconds': round(time.time() - begun)}), flush=True)
-            losses, rights, asked = [], 0, 0
+                              'style': round(float(np.mean(rights)), 3), 'seconds': round(time.time() - begun)}), flush=True)
+            losses.clear()
+            rights.clear()
     target = options.out or source
     write_safetensors(os.path.join(target, 'model.safetensors'),
                       {name: tensor.detach().half().numpy() for name, tensor in model.hf_tensors()})

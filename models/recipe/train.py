@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 # Each worker computes with one thread: small products divided among threads wait for each other most of the time.
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
@@ -211,19 +212,21 @@ class Workers:
             logprobs = self.model.logits(*places).log_softmax(-1)
             return -(DISTILLATION * (expected * logprobs).sum() + (1 - DISTILLATION) * logprobs.gather(1, targets[:, None]).sum())
 
-    def gradients(self, batch):
-        loss = self.loss(batch)
-        return torch.autograd.grad(loss, self.parameters), loss.detach()
+    def accumulate(self, losses, tokens):
+        """The sum of the losses' gradients, divided by `tokens`, into the parameters. Each of `losses` is called in a
+        thread and returns a sum; gives these sums, where the device has them."""
 
-    def accumulate(self, batches):
-        """Mean gradients into the parameters; the sum of the losses of learned tokens, where the device has it."""
-        total, tokens = 0.0, sum(int(learned.sum()) for _, _, learned in batches)
-        for gradients, loss in self.pool.map(self.gradients, batches):
-            total = total + loss
-            for parameter, gradient in zip(self.parameters, gradients):
+        def gradients(loss):
+            value = loss()
+            return torch.autograd.grad(value, self.parameters), value.detach()
+
+        sums = []
+        for found, value in self.pool.map(gradients, losses):
+            sums.append(value)
+            for parameter, gradient in zip(self.parameters, found):
                 parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
         torch._foreach_div_([parameter.grad for parameter in self.parameters], tokens)
-        return total
+        return sums
 
     @torch.no_grad()
     def measure(self, batches):
@@ -231,7 +234,17 @@ class Workers:
         self.model.eval()
         total = sum(self.loss(batch).item() for batch in batches)
         self.model.train()
-        return total / sum(int(learned.sum()) for _, _, learned in batches)
+        return total / learned_of(batches)
+
+
+def learned_of(batches):
+    """How many tokens are learned."""
+    return sum(int(learned.sum()) for _, _, learned in batches)
+
+
+def seen_of(batches):
+    """How many tokens are not padding."""
+    return sum(int((documents >= 0).sum()) for _, documents, _ in batches)
 
 
 def compiled(model, device):
@@ -285,7 +298,7 @@ def main():
     parser.add_argument('--build', default=os.path.join(HERE, 'build'))
     parser.add_argument('--out', help='folder of the checkpoint, the log and the model: BUILD by default')
     parser.add_argument('--size', default='small', choices=['small', 'medium', 'smoke'])
-    parser.add_argument('--tokens', type=float, default=130e6)
+    parser.add_argument('--tokens', type=float, default=110e6)
     parser.add_argument('--batch', type=int, default=32768 if torch.cuda.is_available() else 8192, help='tokens a step')
     parser.add_argument('--micro', type=int, default=32768 if torch.cuda.is_available() else 1024, help='tokens at once')
     parser.add_argument('--optimizer', default='muon', choices=['muon', 'adamw'])
@@ -348,7 +361,7 @@ def main():
     while seen < options.tokens and time.time() - begun < 60 * options.minutes:
         progress = seen / options.tokens
         index, batches = coming.result()
-        seen += sum(int((documents >= 0).sum()) for _, documents, _ in batches)
+        seen += seen_of(batches)
         more, due = seen < options.tokens, time.time() - saved_at > 60 * options.save_every
         if more and not due:
             coming = ahead.submit(read, seen)
@@ -356,8 +369,9 @@ def main():
             if step % SCALES_EVERY == 0:
                 rounding.refresh()
             rounding.enter()
-        sums = sums + workers.accumulate(batches)
-        count += sum(int(learned.sum()) for _, _, learned in batches)
+        learned = learned_of(batches)
+        sums = sums + sum(workers.accumulate([partial(workers.loss, batch) for batch in batches], learned))
+        count += learned
         measured = workers.measure(held) if (step + 1) % HELD_EVERY == 0 or not more else None
         if PHASES[index]['int4']:
             rounding.leave()

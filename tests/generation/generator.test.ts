@@ -129,17 +129,18 @@ describe.each([
     expect(await run(8)).not.toEqual(first);
   });
 
-  it('prefills only what is new in the next turn', async () => {
+  it.each([
+    { sampling: GREEDY, what: 'a whole reply' },
+    { sampling: { ...GREEDY, max_tokens: 8 }, what: 'a reply cut off' },
+  ])('prefills only what is new in the next turn after $what', async ({ sampling }) => {
     const first = promptOf(40, 3);
     const empty = await Generator.create(runtime, slot, type, ahead);
-    // At its limit a reply has nothing decoded ahead of it, whatever the model says.
-    const sampling = { ...GREEDY, max_tokens: 8 };
-    const { tokenIds, prefilledTokens } = await empty.generate(first, { sampling, seed: 0 });
+    const { tokenIds, prefilledTokens, reason } = await empty.generate(first, { sampling, seed: 0 });
     expect(prefilledTokens).toBe(40);
     const second = [...first, ...tokenIds, ...promptOf(9, 4)];
     const next = await empty.generate(second, { sampling: GREEDY, seed: 0 });
-    // The keys of the last token drawn are new, too.
-    expect(next.prefilledTokens).toBe(10);
+    // The last token drawn is decoded only by a step ahead, and none is begun at the limit: else its keys are new, too.
+    expect(next.prefilledTokens).toBe(reason === 'end' && ahead > 0 ? 9 : 10);
     expect(next.promptTokens).toBe(second.length);
     const fresh = await Generator.create(runtime, slot, type);
     const alone = await fresh.generate(second, { sampling: GREEDY, seed: 0 });
