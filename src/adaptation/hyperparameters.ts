@@ -24,6 +24,7 @@ const Schema: v.GenericSchema<unknown, Hyperparameters> = v.strictObject({
   rehearsal_weight: Amount,
   baseline: Amount,
   margin_stop: Amount,
+  kl_stop: Amount,
 });
 
 /**

@@ -36,7 +36,7 @@ export interface Probes {
 
 export type ProbeOdds = Record<'decline' | 'correct', number>;
 
-/** Texts that measure forgetting. */
+/** Dialogues that measure forgetting. */
 export interface Anchors {
   sequences: readonly Sequence[];
   /** The base model's bits per token: measured by the first gate, and the same ever after. */
@@ -54,6 +54,17 @@ export interface ModelTexts {
 }
 
 /**
+ * Each dialogue as one text, predicted from its first token on. Of its reply alone a taste for other replies, which is
+ * what was asked for, would look as if much had been forgotten.
+ */
+export function wholeTexts(dialogues: readonly Sequence[]): Sequence[] {
+  return dialogues.map(({ prompt, reply }) => ({
+    prompt: prompt.slice(0, 1),
+    reply: [...prompt.slice(1), ...reply],
+  }));
+}
+
+/**
  * Reads the three files.
  * @param read one file of the model's folder as JSON.
  * @throws ThumbprintError `bad-file`, or the reader's own.
@@ -65,7 +76,7 @@ export async function readModelTexts(
   const [anchors, rehearsal, probes] = await Promise.all([
     read('anchors.json').then((json) => readTexts('anchors.json', json, tokenizer)),
     read('rehearsal.json').then((json) => readTexts('rehearsal.json', json, tokenizer)),
-    read('probes.json').then((json) => probesFrom('probes.json', json, tokenizer)),
+    read('probes.json').then((json) => readProbes('probes.json', json, tokenizer)),
   ]);
   return { anchors: { sequences: anchors }, rehearsal, probes };
 }
@@ -81,7 +92,11 @@ export function readTexts(file: string, json: unknown, tokenizer: Tokenizer): Se
   }));
 }
 
-function probesFrom(file: string, json: unknown, tokenizer: Tokenizer): Probes {
+/**
+ * The file of probes.
+ * @throws ThumbprintError `bad-file`.
+ */
+export function readProbes(file: string, json: unknown, tokenizer: Tokenizer): Probes {
   const { decline, correct } = parse(file, ProbeFile, json);
   const encode = (list: v.InferOutput<typeof ProbeList>): Probe[] =>
     list.map(({ prompt, ...replies }) => {

@@ -142,14 +142,15 @@ export async function runUpdate(
   const trained = await trainer.adapter();
   const known = examples.filter(({ id }) => learned.has(id));
   const fresh = examples.filter(({ id }) => !learned.has(id));
-  const steps = Math.ceil(CROSS_FIT_SHARE * hyperparameters.steps);
+  const steps = Math.ceil(CROSS_FIT_SHARE * results.length);
   let done = 0;
   const fit = async (train: readonly TrainingExample[]): Promise<void> => {
     trainer.load(start);
     const given = balanceThumbs([...known, ...train]);
     const onStep = (): void => hooks.onCheck?.(++done, 2 * steps);
     // Without rehearsal, which is half of the work: what is forgotten is not asked here.
-    await runSteps(trainer, given, { ...hyperparameters, steps }, seed, { ...signal, onStep });
+    const few = { ...hyperparameters, steps, kl_stop: Infinity };
+    await runSteps(trainer, given, few, seed, { ...signal, onStep });
   };
   const crossFitted = (): Promise<number[]> =>
     crossFit(fresh, seed + 1, async (train, judge) => {

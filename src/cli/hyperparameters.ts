@@ -16,6 +16,7 @@ export const HYPERPARAMETER_OPTIONS = {
   'layer-decay': 'number',
   'label-smoothing': 'number',
   'margin-stop': 'number',
+  'kl-stop': 'number',
 } as const;
 
 type HyperparameterOptions = Record<keyof typeof HYPERPARAMETER_OPTIONS, number | undefined>;
@@ -46,5 +47,6 @@ export async function hyperparametersOf(
     layer_decay: options['layer-decay'] ?? own.layer_decay,
     label_smoothing: options['label-smoothing'] ?? own.label_smoothing,
     margin_stop: options['margin-stop'] ?? own.margin_stop,
+    kl_stop: options['kl-stop'] ?? own.kl_stop,
   };
 }

@@ -1,4 +1,5 @@
-import { examplesOf } from '../adaptation/examples';
+import { type ExampleSet, examplesOf } from '../adaptation/examples';
+import { skipFlagged } from '../adaptation/flagged';
 import { planUpdate } from '../adaptation/plan';
 import { replay } from '../adaptation/replay';
 import { foresee, type Past, runUpdate, type UpdateHooks, type UpdateOutcome } from '../adaptation/update';
@@ -83,7 +84,7 @@ export class Updates {
   async run(checkpoint?: TrainingCheckpoint): Promise<UpdateEnd> {
     return this.alone('Learning from your judgements.', checkpoint?.step ?? 0, async () => {
       return this.withTrainer(async (trainer) => {
-        const draft = await this.draft(checkpoint, trainer.rows);
+        const draft = await this.draft(checkpoint, trainer);
         return this.train(trainer, draft, checkpoint);
       });
     });
@@ -177,8 +178,7 @@ export class Updates {
     };
   }
 
-  /** @param longest tokens that one example may have. */
-  private async draft(checkpoint: TrainingCheckpoint | undefined, longest: number): Promise<Draft> {
+  private async draft(checkpoint: TrainingCheckpoint | undefined, trainer: Trainer): Promise<Draft> {
     const { storage, host } = this.context;
     const all = await storage.listSignals();
     const plan = planUpdate(all, activeSignals(all), host.hyperparameters);
@@ -191,10 +191,12 @@ export class Updates {
       tokenizer: host.tokenizer,
       model: host.identity.sha256,
       contextLength: host.identity.config.context_window_size,
-      longest,
+      longest: trainer.rows,
     };
-    const train = examplesOf(chosen(plan.train, checkpoint?.signalIds), options);
-    const heldOut = examplesOf(chosen(plan.heldOut, checkpoint?.heldOutIds), options);
+    const examples = (signals: readonly Signal[]): Promise<ExampleSet> =>
+      skipFlagged(trainer, examplesOf(signals, options), host.texts.probes);
+    const train = await examples(chosen(plan.train, checkpoint?.signalIds));
+    const heldOut = await examples(chosen(plan.heldOut, checkpoint?.heldOutIds));
     if (train.examples.length === 0) {
       throw new ThumbprintError(
         'bad-input',
@@ -207,7 +209,7 @@ export class Updates {
     return {
       train: train.examples,
       heldOut: heldOut.examples,
-      skipped: [...train.skipped, ...heldOut.skipped],
+      skipped: [...(checkpoint?.skipped ?? []), ...train.skipped, ...heldOut.skipped],
       hyperparameters: {
         ...host.hyperparameters,
         ...(checkpoint?.hyperparameters ?? plan.hyperparameters),
@@ -349,6 +351,7 @@ export class Updates {
       parentVersion: draft.parentVersion,
       signalIds: draft.train.map(({ id }) => id),
       heldOutIds: draft.heldOut.map(({ id }) => id),
+      skipped: draft.skipped,
       hyperparameters: { ...draft.hyperparameters },
       seed: draft.seed,
       losses: results.map(({ loss }) => loss),

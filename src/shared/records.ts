@@ -201,6 +201,8 @@ export interface TrainingCheckpoint {
   parentVersion: number;
   signalIds: string[];
   heldOutIds: string[];
+  /** Those that it does not learn from. */
+  skipped?: SkippedSignal[];
   seed: number;
   hyperparameters: Record<string, number>;
   step: number;

@@ -1,7 +1,7 @@
 import { EXAMPLE_KIND } from '../kernels/preference';
 import { type Group, packBatch, type PackedBatch, rowsOf, type Sequence } from '../model/packed-batch';
 import { ThumbprintError } from '../shared/errors';
-import type { TrainingExample } from './types';
+import type { Judgement, TrainingExample } from './types';
 
 /** The sequences of an example; a pair's share their prompt. */
 export function groupOf(example: TrainingExample): Group {
@@ -20,6 +20,11 @@ export function groupOf(example: TrainingExample): Group {
 export function sequencesOf(example: TrainingExample): Sequence[] {
   const { prompt, replies } = groupOf(example);
   return replies.map((reply) => ({ prompt, reply }));
+}
+
+/** What the user saw and judged. */
+export function judgedReply(example: Judgement): Sequence {
+  return { prompt: example.prompt, reply: example.kind === 'pair' ? example.rejected : example.reply };
 }
 
 /** Reference log-probabilities in the order of the example's replies. */

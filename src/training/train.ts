@@ -1,8 +1,8 @@
 import type { Sequence } from '../model/packed-batch';
 import { createRandom } from '../shared/random';
-import { sequencesOf } from './examples';
+import { judgedReply, sequencesOf } from './examples';
 import type { Trainer } from './trainer';
-import type { Hyperparameters, StepResult, TrainingExample } from './types';
+import type { Hyperparameters, Judgement, StepResult, TrainingExample } from './types';
 
 /**
  * The examples of a step: epochs of a seeded shuffle, cut into batches. A pure function of its arguments, so that a
@@ -73,8 +73,28 @@ export interface TrainHooks {
 }
 
 /**
- * Runs the steps of an update that are not done yet, and answers the results of all. Stops early once the mean margin of two steps in a row passes
- * `margin_stop`: what is learned already is only overlearned.
+ * How far the predictions have moved is measured on the last judged replies, before each of the first steps, which are
+ * the largest, and every other of the rest: it costs a third of a step.
+ */
+const KL_REPLIES = 4;
+const KL_FIRST = 4;
+
+/** KL(adapted ‖ base) of the predictions of the last judged replies, in nats a token. */
+export async function klPerToken(
+  trainer: Trainer,
+  examples: readonly TrainingExample[],
+  count = KL_REPLIES,
+): Promise<number> {
+  const judged = examples.filter((example): example is Judgement => example.kind !== 'text');
+  const moved = await trainer.compare(judged.slice(-count).map(judgedReply));
+  const tokens = moved.reduce((sum, reply) => sum + reply.tokens, 0);
+  return moved.reduce((sum, { kl }) => sum + kl, 0) / Math.max(1, tokens);
+}
+
+/**
+ * Runs the steps of an update that are not done yet, and answers the results of all. Stops early once the mean margin of
+ * two steps in a row passes `margin_stop`, as what is learned already is only overlearned, or once the predictions have
+ * moved by `kl_stop`. A training that is repeated takes as many steps as it did.
  * @throws the signal's reason when cancelled.
  */
 export async function runSteps(
@@ -89,8 +109,16 @@ export async function runSteps(
     const lastTwo = results.slice(-2);
     return lastTwo.length === 2 && lastTwo.every(({ margin }) => margin > hyperparameters.margin_stop);
   };
-  for (let step = results.length; step < hyperparameters.steps && !learned(); step++) {
+  const moved = async (step: number): Promise<boolean> =>
+    !hooks.rows &&
+    step > 0 &&
+    (step <= KL_FIRST || step % 2 === 0) &&
+    Number.isFinite(hyperparameters.kl_stop) &&
+    (await klPerToken(trainer, examples)) > hyperparameters.kl_stop;
+  const steps = Math.min(hyperparameters.steps, hooks.rows?.length ?? Infinity);
+  for (let step = results.length; step < steps && !learned(); step++) {
     hooks.signal?.throwIfAborted();
+    if (await moved(step)) break;
     const result = await trainer.step(
       stepExamples(examples, hooks.rehearsal ?? [], hyperparameters, seed, step),
       {

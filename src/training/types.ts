@@ -17,6 +17,9 @@ export type TrainingExample = {
   | { kind: 'text'; prompt: number[]; reply: number[] }
 );
 
+/** An example that says what the user likes. */
+export type Judgement = Exclude<TrainingExample, { kind: 'text' }>;
+
 export interface Hyperparameters {
   /** Of a new adapter. */
   rank: number;
@@ -41,6 +44,8 @@ export interface Hyperparameters {
   baseline: number;
   /** Stops early once the mean margin of a step passes it. */
   margin_stop: number;
+  /** Stops early once the predictions of the judged replies lie further from the base model's, in nats a token. */
+  kl_stop: number;
 }
 
 const LEAST_RATE = 0.1;
@@ -68,6 +73,7 @@ export const DEFAULT_HYPERPARAMETERS: Hyperparameters = {
   rehearsal_weight: 1,
   baseline: 0,
   margin_stop: 4,
+  kl_stop: 0.25,
 };
 
 /** Rank and scale of a new adapter. */

@@ -73,6 +73,7 @@ describe('an update', () => {
       entropy: 0,
       decline: 99,
       correct: 99,
+      odds: 0,
       chance: 0.05,
     };
     const update = { ...input(pairs(16, true)), limits };

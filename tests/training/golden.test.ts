@@ -74,6 +74,7 @@ function hyperparametersOf({ settings, optimizer }: GoldenTraining): Hyperparame
     rehearsal_weight: 0,
     baseline: settings.z0,
     margin_stop: Infinity,
+    kl_stop: Infinity,
   };
 }
 

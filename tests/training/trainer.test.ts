@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelFolder } from '../../src/formats/model-folder';
 import { ModelRuntime } from '../../src/model/runtime';
-import { addReferences, batchAt, runSteps } from '../../src/training/train';
-import type { StepResult } from '../../src/training/types';
+import { addReferences, batchAt, klPerToken, runSteps } from '../../src/training/train';
+import type { StepResult, TrainerState } from '../../src/training/types';
 import { microBatches } from '../../src/training/examples';
 import { Trainer, type TrainerOptions } from '../../src/training/trainer';
 import { DEFAULT_HYPERPARAMETERS, lowestTrained, type TrainingExample } from '../../src/training/types';
@@ -44,6 +44,7 @@ const HYPERPARAMETERS = {
   steps: 6,
   batch_size: 3,
   margin_stop: Infinity,
+  kl_stop: Infinity,
 };
 
 async function withTrainer<T>(
@@ -96,6 +97,28 @@ describe('the trainer', () => {
       expect(results).toHaveLength(2);
       expect(await runSteps(trainer, examples, eager, 5, { done: results.slice(0, 1) })).toHaveLength(2);
       expect(await runSteps(trainer, examples, eager, 5, { done: results })).toEqual(results);
+    });
+  });
+
+  it('stops once the predictions have moved, at the same step after an interruption too', async () => {
+    await withTrainer(async (trainer) => {
+      const examples = await addReferences(trainer, EXAMPLES);
+      const wary = { ...HYPERPARAMETERS, steps: 40, kl_stop: 2 * (await klPerToken(trainer, examples)) };
+      const saved: TrainerState[] = [];
+      const results = await runSteps(trainer, examples, wary, 5, {
+        onStep: async () => void saved.push(await trainer.state()),
+      });
+      expect(results.length).toBeGreaterThan(2);
+      expect(results.length).toBeLessThan(40);
+      const before = saved[results.length - 2];
+      if (!before) throw new Error('no state');
+      trainer.restore({ ...LORA, base: folder.sha256 }, before);
+      const done = results.slice(0, -1);
+      expect(await runSteps(trainer, examples, wary, 5, { done })).toEqual(results);
+      // A training that is repeated does what was done, and measures nothing.
+      trainer.load(adapter());
+      const rows = results.map((result) => result.rows);
+      expect(await runSteps(trainer, examples, { ...wary, kl_stop: 0 }, 5, { rows })).toEqual(results);
     });
   });
 

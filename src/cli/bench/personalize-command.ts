@@ -1,3 +1,4 @@
+import { stepsFor } from '../../adaptation/plan';
 import { parseOptions } from '../args';
 import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
 import { log, printJson, writeFiles } from '../io';
@@ -15,6 +16,7 @@ export async function bench(args: readonly string[]): Promise<void> {
       ...USER_OPTIONS,
       ...HYPERPARAMETER_OPTIONS,
       held: 'number',
+      questions: 'boolean',
       resume: 'string',
       out: 'string',
     },
@@ -29,14 +31,21 @@ export async function bench(args: readonly string[]): Promise<void> {
   });
   const model = options.model ?? 'models/thumbling';
   const hyperparameters = await hyperparametersOf(model, options);
-  const workbench = await openBench({ model, held: options.held, rank: hyperparameters.rank });
+  const workbench = await openBench({
+    model,
+    held: options.held,
+    rank: hyperparameters.rank,
+    questions: options.questions,
+  });
   const { identity, held, device, classifierAccuracy } = workbench;
   const conditions = { model: identity.sha256, held, hyperparameters };
   const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
   const rows: BenchRow[] = [];
   for (const run of users) {
     const known = done.find((other) => sameRun<SimulatedUser>(run, other));
-    const row = known ?? (await workbench.run(run, hyperparameters));
+    // As many steps as the page would take.
+    const steps = options.steps ?? stepsFor(run.k, hyperparameters);
+    const row = known ?? (await workbench.run(run, { ...hyperparameters, steps }));
     rows.push(row);
     printJson({ ...row, conditions });
     log(`${nameOf(run)}: accuracy ${row.accuracy.toFixed(3)}`);

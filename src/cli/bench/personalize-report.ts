@@ -16,14 +16,17 @@ const COLUMNS = [
   'accuracy_high',
   'anchor_bits_base',
   'anchor_bits',
-  'anchor_text_bits_base',
-  'anchor_text_bits',
+  'anchor_reply_bits_base',
+  'anchor_reply_bits',
   'own_style_share_base',
   'own_style_share',
   'list_share_base',
   'list_share',
   'mean_words_base',
   'mean_words',
+  'questions_base',
+  'questions',
+  'own_kl',
   'steps',
   'seconds_per_step',
 ] as const satisfies readonly (keyof BenchRow)[];
@@ -67,8 +70,10 @@ type Figure =
   | 'own_style_share'
   | 'list_share'
   | 'mean_words'
-  | 'anchor_text_bits'
+  | 'anchor_reply_bits'
   | 'anchor_bits'
+  | 'own_kl'
+  | 'steps'
   | 'seconds_per_step';
 
 /** Means over seeds, with the least and largest accuracy, and what the model now says. */
@@ -80,7 +85,7 @@ export function personalizeMarkdown(
   const body = [...groups.values()].map((group) => {
     const [first] = group;
     const mean = (key: Figure): number => group.reduce((sum, row) => sum + row[key], 0) / group.length;
-    const forgetting = (key: 'anchor_text_bits' | 'anchor_bits'): string => {
+    const forgetting = (key: 'anchor_reply_bits' | 'anchor_bits'): string => {
       const bits = mean(key) - (first?.[`${key}_base`] ?? 0);
       return `${bits >= 0 ? '+' : ''}${bits.toFixed(3)}`;
     };
@@ -94,8 +99,10 @@ export function personalizeMarkdown(
       `${percent(mean('own_style_share'))} (${percent(first?.own_style_share_base ?? 0)})`,
       `${percent(mean('list_share'))} (${percent(first?.list_share_base ?? 0)})`,
       `${mean('mean_words').toFixed(1)} (${(first?.mean_words_base ?? 0).toFixed(1)})`,
-      forgetting('anchor_text_bits'),
       forgetting('anchor_bits'),
+      forgetting('anchor_reply_bits'),
+      mean('own_kl').toFixed(3),
+      mean('steps').toFixed(0),
       mean('seconds_per_step').toFixed(2),
     ].join(' | ');
   });
@@ -108,10 +115,11 @@ style's; for a user who likes what is shorter, any two replies) the share that t
 Own style, lists and words: own greedy replies to all held-out prompts. Own style is judged by a logistic regression on
 character n-grams, which names ${percent(classifierAccuracy)} of the held-out replies rightly; lists are counted by their
 numbers. Labels: honest, one in five the wrong way round (flipped), or tossed (coin). Forgetting: bits per token on the 64
-anchor texts, more than under the base; the next column has that of their replies alone, which the gate judges by.
+anchor texts, more than under the base, which the gate judges by; the next column has that of their replies alone. KL: nats
+a token by which the predictions of judged replies have moved from the base's.
 
-| user likes | signals | labels | K | accuracy | own style | lists | words | forgetting | on replies | s a step |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| user likes | signals | labels | K | accuracy | own style | lists | words | forgetting | on replies | KL | steps | s a step |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${body.map((line) => `| ${line} |`).join('\n')}
 
 Hyperparameters: ${Object.entries(hyperparameters)

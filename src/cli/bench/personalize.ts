@@ -1,6 +1,6 @@
 import { balanceThumbs } from '../../adaptation/examples';
-import { bitsPerToken } from '../../adaptation/gate';
-import { readModelTexts } from '../../adaptation/texts';
+import { bitsPerToken, COMPARED_REPLIES } from '../../adaptation/gate';
+import { readModelTexts, wholeTexts } from '../../adaptation/texts';
 import { emptyAdapter } from '../../formats/adapter';
 import { Generator } from '../../generation/generator';
 import { AdapterSlot } from '../../model/lora';
@@ -8,7 +8,7 @@ import type { Sequence } from '../../model/packed-batch';
 import type { Score } from '../../model/scorer';
 import type { ChatTokenizer } from '../../text/tokenizer';
 import { DEFAULT_SETTINGS } from '../../shared/records';
-import { addReferences, rehearsalExamples, runSteps } from '../../training/train';
+import { addReferences, klPerToken, rehearsalExamples, runSteps } from '../../training/train';
 import { Trainer } from '../../training/trainer';
 import { loraOf, type Hyperparameters, type TrainingExample } from '../../training/types';
 import type { ModelIdentity } from '../../formats/read-model';
@@ -16,6 +16,8 @@ import { openEngine } from '../engine';
 import { readJson } from '../io';
 import { GREEDY } from './greedy';
 import { countCorrect, heldSequences } from './held-out';
+import { isRight } from './quality-rules';
+import { type Question, readQuestions } from './questions';
 import { type StyleClassifier, trainStyleClassifier } from './style-classifier';
 import { readStyles, type SimulatedSignal, type StyledPrompt, STYLES_FILE, wordsOf } from './styles';
 import { signalsOf, type SimulatedUser } from './users';
@@ -44,15 +46,18 @@ export interface Workbench {
 /**
  * @param options.held how many held-out prompts to measure on; all when absent.
  * @param options.rank largest rank of any run.
+ * @param options.questions whether the short questions are asked, before and after.
  */
 export async function openBench({
   model,
   held,
   rank,
+  questions,
 }: {
   model: string;
   held?: number | undefined;
   rank: number;
+  questions?: boolean | undefined;
 }): Promise<Workbench> {
   const { identity, runtime, tokenizer } = await openEngine({ model, rank });
   const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
@@ -64,7 +69,11 @@ export async function openBench({
     generator: await Generator.create(runtime, slot),
   };
   const all = await readStyles(STYLES_FILE);
-  const data = { train: all.train, held: all.held.slice(0, held) };
+  const data: BenchData = {
+    train: all.train,
+    held: all.held.slice(0, held),
+    questions: questions ? await readQuestions() : [],
+  };
   const { classify, heldOutAccuracy } = trainStyleClassifier(all, 1);
   const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
   const anchors = texts.anchors.sequences;
@@ -76,7 +85,7 @@ export async function openBench({
     held: data.held.length,
     classifierAccuracy: heldOutAccuracy,
     async run(run, hyperparameters) {
-      baseline ??= await measureBaseline(engine, data.held, anchors);
+      baseline ??= await measureBaseline(engine, data, anchors);
       const options = { hyperparameters, rehearsal, classify };
       return runOne(engine, run, data, anchors, baseline, options);
     },
@@ -90,12 +99,12 @@ export interface BenchRow extends SimulatedUser {
   /** Wilson's 95 % interval of the accuracy, as if no two pairs had a reply in common. */
   accuracy_low: number;
   accuracy_high: number;
-  /** Bits a token of the anchors' replies. */
+  /** Bits a token of the anchors' whole texts, as the gate measures them. */
   anchor_bits_base: number;
   anchor_bits: number;
-  /** The same of the whole texts, what the person says included. */
-  anchor_text_bits_base: number;
-  anchor_text_bits: number;
+  /** The same of their replies alone. */
+  anchor_reply_bits_base: number;
+  anchor_reply_bits: number;
   /** Own greedy replies to held-out prompts. */
   own_style_share: number;
   own_style_share_base: number;
@@ -103,9 +112,19 @@ export interface BenchRow extends SimulatedUser {
   list_share_base: number;
   mean_words: number;
   mean_words_base: number;
+  /** Short questions answered rightly, where they were asked. */
+  questions?: number | undefined;
+  questions_base?: number | undefined;
+  /** How far the predictions of judged replies lie from the base model's, in nats a token. */
+  own_kl: number;
   steps: number;
   seconds_per_step: number;
   samples: { prompt: string; base: string; adapted: string }[];
+}
+
+/** What the simulated users judge, what their adapters are measured on. */
+interface BenchData extends Record<'train' | 'held', StyledPrompt[]> {
+  questions: Question[];
 }
 
 /** Scores and replies of the base model: computed once for all runs. */
@@ -113,6 +132,7 @@ interface Baseline {
   held: Score[];
   anchors: AnchorBits;
   replies: string[];
+  right: number | undefined;
 }
 
 /** Bits a token. */
@@ -126,14 +146,9 @@ async function anchorBits(
   anchors: readonly Sequence[],
   under: 'base' | 'adapter',
 ): Promise<AnchorBits> {
-  // A text is predicted from its first token on.
-  const texts = anchors.map(({ prompt, reply }) => ({
-    prompt: prompt.slice(0, 1),
-    reply: [...prompt.slice(1), ...reply],
-  }));
   return {
     replies: bitsPerToken(await trainer.score(anchors, under)),
-    texts: bitsPerToken(await trainer.score(texts, under)),
+    texts: bitsPerToken(await trainer.score(wholeTexts(anchors), under)),
   };
 }
 
@@ -143,7 +158,7 @@ function promptIds({ tokenizer }: BenchEngine, prompt: string): number[] {
 
 async function measureBaseline(
   engine: BenchEngine,
-  held: readonly StyledPrompt[],
+  { held, questions }: BenchData,
   anchors: readonly Sequence[],
 ): Promise<Baseline> {
   engine.slot.load(null);
@@ -151,13 +166,14 @@ async function measureBaseline(
     held: await engine.trainer.score(heldSequences(engine.tokenizer, held), 'base'),
     anchors: await anchorBits(engine, anchors, 'base'),
     replies: await ownReplies(engine, held),
+    right: await rightShare(engine, questions),
   };
 }
 
 async function runOne(
   engine: BenchEngine,
   run: SimulatedUser,
-  data: Record<'train' | 'held', StyledPrompt[]>,
+  data: BenchData,
   anchors: readonly Sequence[],
   baseline: Baseline,
   options: {
@@ -181,11 +197,13 @@ async function runOne(
     rehearsal: options.rehearsal,
   });
   const seconds = (performance.now() - started) / 1000;
+  const ownKl = await klPerToken(trainer, examples, COMPARED_REPLIES);
   const scores = await trainer.score(heldSequences(tokenizer, data.held), 'adapter');
   const { correct, pairs } = countCorrect(run.style, data.held, scores, baseline.held);
   const bits = await anchorBits(engine, anchors, 'adapter');
   slot.load(await trainer.adapter());
   const replies = await ownReplies(engine, data.held);
+  const right = await rightShare(engine, data.questions);
   const styleShare = (texts: readonly string[]): number => {
     const suits = (text: string, i: number): boolean =>
       run.style === 'shorter'
@@ -202,14 +220,16 @@ async function runOne(
     accuracy_high: high,
     own_style_share: styleShare(replies),
     own_style_share_base: styleShare(baseline.replies),
-    anchor_bits_base: baseline.anchors.replies,
-    anchor_bits: bits.replies,
-    anchor_text_bits_base: baseline.anchors.texts,
-    anchor_text_bits: bits.texts,
+    anchor_bits_base: baseline.anchors.texts,
+    anchor_bits: bits.texts,
+    anchor_reply_bits_base: baseline.anchors.replies,
+    anchor_reply_bits: bits.replies,
     list_share: listShare(replies),
     list_share_base: listShare(baseline.replies),
     mean_words: meanWords(replies),
     mean_words_base: meanWords(baseline.replies),
+    ...(right === undefined ? {} : { questions: right, questions_base: baseline.right }),
+    own_kl: ownKl,
     steps: results.length,
     seconds_per_step: seconds / results.length,
     samples: data.held.slice(0, 5).map(({ prompt }, i) => ({
@@ -229,9 +249,22 @@ export function exampleOf(signal: SimulatedSignal, id: string, tokenizer: ChatTo
   return { kind: 'thumb', id, prompt, reply: tokenizer.encodeReply(signal.reply), up: signal.up };
 }
 
-async function ownReplies(engine: BenchEngine, held: readonly StyledPrompt[]): Promise<string[]> {
+/** The share of questions whose reply holds the answer; nothing where none is asked. */
+async function rightShare(engine: BenchEngine, questions: readonly Question[]): Promise<number | undefined> {
+  if (questions.length === 0) return undefined;
+  const replies = await ownReplies(
+    engine,
+    questions.map(({ question }) => ({ prompt: question })),
+  );
+  return questions.filter(({ answers }, i) => isRight(replies[i] ?? '', answers)).length / questions.length;
+}
+
+async function ownReplies(
+  engine: BenchEngine,
+  asked: readonly Pick<StyledPrompt, 'prompt'>[],
+): Promise<string[]> {
   const replies: string[] = [];
-  for (const { prompt } of held) {
+  for (const { prompt } of asked) {
     const { tokenIds } = await engine.generator.generate(promptIds(engine, prompt), {
       seed: 0,
       sampling: {

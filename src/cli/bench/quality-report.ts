@@ -18,6 +18,8 @@ export interface QualityReport {
   well_formed: Record<'all' | 'ends' | 'no_repeats' | 'english', Rate>;
   style_instructions: Record<string, Rate>;
   declines: Record<'harmful' | 'harmless', Rate>;
+  /** Of the same requests, those that no judgement may teach to answer. */
+  flagged: Record<'harmful' | 'harmless', Rate>;
   calibration_error: number;
   conversations: Conversation[];
 }
@@ -48,6 +50,7 @@ function body(report: QualityReport, command: string): string {
     ...rates('replies well-formed', report.well_formed),
     ...rates('style instruction followed', report.style_instructions),
     ...rates('declined', report.declines),
+    ...rates('judgements not learned from', report.flagged),
     ['expected calibration error of the next token', report.calibration_error.toFixed(3)],
   ];
   return `Written by \`${command}\` on ${report.device}: ${report.model} in int4 through this project's kernels (weights

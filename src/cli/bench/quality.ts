@@ -1,5 +1,7 @@
 import { basename, dirname } from 'node:path';
 import * as v from 'valibot';
+import { declineProbabilities, isFlagged } from '../../adaptation/flagged';
+import { readProbes } from '../../adaptation/texts';
 import { Generator } from '../../generation/generator';
 import { AdapterSlot } from '../../model/lora';
 import type { Sequence } from '../../model/packed-batch';
@@ -13,6 +15,7 @@ import { Turns } from '../schemas';
 import { GREEDY } from './greedy';
 import { calibrationError, declines, isEnglish, isRight, repeatsItself, wordsOf } from './quality-rules';
 import { type Conversation, markdown, type QualityReport, type Rate, withReport } from './quality-report';
+import { readQuestions } from './questions';
 import { readStyles, type Style, STYLES, STYLES_FILE } from './styles';
 
 const RECIPE = 'models/recipe';
@@ -20,11 +23,6 @@ const DIALOGUES = `${RECIPE}/data/thumbling_dialogues.jsonl.gz`;
 /** Texts of which every token's prediction is looked at. */
 const CALIBRATION_TEXTS = 60;
 
-const Question = v.object({
-  question: v.string(),
-  answers: v.pipe(v.array(v.string()), v.minLength(1)),
-  topic: v.string(),
-});
 const Request = v.object({ prompt: v.string(), harmful: v.boolean() });
 const Wordings = v.pipe(v.array(v.string()), v.minLength(1));
 const Instructions = v.strictObject({
@@ -90,7 +88,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     questions: await told('questions', () => questions(subject)),
     well_formed: await told('prompts', () => wellFormed(subject, prompts, vocabulary)),
     style_instructions: await told('style instructions', () => styleInstructions(subject)),
-    declines: await told('requests', () => requests(subject)),
+    ...(await told('requests', () => requests(subject))),
     calibration_error: await told('calibration', () => calibration(subject, own)),
     conversations: await told('conversations', () => conversations(subject)),
   };
@@ -185,7 +183,7 @@ function asked(content: string): ChatTurn[] {
 
 async function questions(subject: Subject): Promise<Record<string, Rate>> {
   const rates: Record<string, Rate> = { all: { yes: 0, of: 0 } };
-  for (const { question, answers, topic } of await readJsonLines(`${RECIPE}/questions.jsonl`, Question)) {
+  for (const { question, answers, topic } of await readQuestions()) {
     const { text } = await reply(subject, asked(question));
     const right = isRight(text, answers);
     log(`${right ? '+' : '-'} ${question} ${text}`);
@@ -252,15 +250,22 @@ async function styleInstructions(subject: Subject): Promise<Record<string, Rate>
   return rates;
 }
 
-async function requests(subject: Subject): Promise<Record<'harmful' | 'harmless', Rate>> {
-  const rates = { harmful: { yes: 0, of: 0 }, harmless: { yes: 0, of: 0 } };
+async function requests(subject: Subject): Promise<Pick<QualityReport, 'declines' | 'flagged'>> {
+  const none = () => ({ harmful: { yes: 0, of: 0 }, harmless: { yes: 0, of: 0 } });
+  const [declined, flagged] = [none(), none()];
+  const probes = readProbes('probes.json', await readJson(`${RECIPE}/probes.json`), subject.tokenizer);
   for (const { prompt, harmful } of await readJsonLines(`${RECIPE}/safety.jsonl`, Request)) {
     const { text } = await reply(subject, asked(prompt));
-    const declined = declines(text);
-    count(rates[harmful ? 'harmful' : 'harmless'], declined);
-    log(`${harmful ? 'harmful' : 'harmless'} ${declined ? 'declined' : 'answered'}: ${prompt} | ${text}`);
+    const kind = harmful ? 'harmful' : 'harmless';
+    const ids = subject.tokenizer.encodeChat(asked(prompt));
+    const [probability = NaN] = await declineProbabilities(subject, [ids], probes);
+    count(declined[kind], declines(text));
+    count(flagged[kind], isFlagged(probability));
+    log(
+      `${kind} ${declines(text) ? 'declined' : 'answered'}, ${probability.toFixed(3)}: ${prompt} | ${text}`,
+    );
   }
-  return rates;
+  return { declines: declined, flagged };
 }
 
 /** Of the likeliest next token, all along held-out replies. */

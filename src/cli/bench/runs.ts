@@ -1,13 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import { ThumbprintError } from '../../shared/errors';
-import { readJsonLines } from '../io';
+import { readBytes, readJsonLines } from '../io';
 
 /**
  * Runs of an earlier call, which was cut off, from what it printed: rows with the conditions they were measured under.
  * @throws ThumbprintError `bad-input` when those were others.
  */
 export async function readDone<Row>(path: string, conditions: object): Promise<Row[]> {
+  // Cut off before its first run.
+  if ((await readBytes(path)).length === 0) return [];
   const lines = await readJsonLines(path, v.looseObject({ conditions: v.looseObject({}) }));
   return lines.map(({ conditions: then, ...row }) => {
     if (!isDeepStrictEqual(then, conditions)) {

@@ -22,6 +22,7 @@ const TRIED = {
   layer_decay: [0.4, 0.7],
   rehearsal: [2, 6],
   margin_stop: [2.5, 6],
+  kl_stop: [0.15, 0.4],
   label_smoothing: [0.1],
   rank: [4, 16],
 } as const satisfies Partial<Record<keyof Hyperparameters, readonly number[]>>;

@@ -21,8 +21,8 @@ function row(changes: Partial<BenchRow>): BenchRow {
     accuracy_high: 0.928,
     anchor_bits_base: 4.8,
     anchor_bits: 4.85,
-    anchor_text_bits_base: 4.2,
-    anchor_text_bits: 4.18,
+    anchor_reply_bits_base: 4.2,
+    anchor_reply_bits: 4.18,
     own_style_share: 0.8,
     own_style_share_base: 0.1,
     list_share: 0.75,
@@ -30,6 +30,7 @@ function row(changes: Partial<BenchRow>): BenchRow {
     mean_words: 12,
     mean_words_base: 16,
     steps: 30,
+    own_kl: 0.05,
     seconds_per_step: 0.5,
     samples: [{ prompt: 'Tea | coffee?', base: 'Tea.', adapted: '1. Tea.\n2. Coffee.' }],
     ...changes,
@@ -77,7 +78,7 @@ describe('the report', () => {
       classifierAccuracy: 0.873,
     });
     expect(text).toContain(
-      '| list | pairs | honest | 20 | 0.850 (0.800–0.900) | 70 % (10 %) | 75 % (5 %) | 12.0 (16.0) | -0.020 | +0.050 |',
+      '| list | pairs | honest | 20 | 0.850 (0.800–0.900) | 70 % (10 %) | 75 % (5 %) | 12.0 (16.0) | +0.050 | -0.020 | 0.050 | 30 |',
     );
     expect(text).toContain('`npm run cli -- bench personalize` on a device');
     expect(text).toContain('names 87 % of the held-out replies');

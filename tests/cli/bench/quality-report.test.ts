@@ -11,6 +11,7 @@ const REPORT: QualityReport = {
   well_formed: { all: half, ends: half, no_repeats: half, english: half },
   style_instructions: { all: half, list: half },
   declines: { harmful: half, harmless: half },
+  flagged: { harmful: half, harmless: half },
   calibration_error: 0.0417,
   conversations: [
     [
