@@ -7,6 +7,7 @@ NUMBERS = ('zero one two three four five six seven eight nine ten eleven twelve 
            'eighteen nineteen twenty').split()
 DAYS = 'Monday Tuesday Wednesday Thursday Friday Saturday Sunday'.split()
 MONTHS = 'January February March April May June July August September October November December'.split()
+PLACES = 'first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth'.split()
 LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 NAMES = 'Anna Ben Clara David Emma Finn Grace Hugo Ida Jonas Kate Leo Mia Noah Olga Paul Rosa Sam Tess Will'.split()
 THINGS = 'apples books coins pencils cookies stickers marbles eggs cards balls shells stamps buttons plums'.split()
@@ -63,8 +64,6 @@ def stories(rng):
                             'There are {a} {t} in a box. {n} takes out {b}. How many stay in the box?']).format(
                                 n=name, o=other, a=say(a), b=say(b), t=thing),
                 rng.choice(['{c}.', '{A} minus {b} is {c}.', '{c} left.']).format(A=say(a).capitalize(), b=say(b), c=a - b))
-
-
     for _ in range(60):
         people, each = rng.randint(2, 5), rng.randint(1, 6)
         yield turns(
@@ -121,13 +120,12 @@ def order(rng):
     for n in range(4, 31):
         yield turns(rng.choice(['Count down: {a}, {b}, {c} ...', 'Backwards: {a}, {b}, {c}, and then?', 'what follows {a}, {b}, {c}']).format(
             a=n, b=n - 1, c=n - 2), rng.choice(['{d}.', 'Then comes {d}.']).format(d=n - 3))
-    places = 'first second third fourth fifth sixth seventh eighth ninth'.split()
-    for i, place in enumerate(places[1:-1], 1):
+    for i, place in enumerate(PLACES[1:8], 1):
         ahead = rng.random() < 0.5
         yield turns(
             rng.choice(['{n} runs just {w} the {p} runner. Which place is {n} in?', '{n} stands right {w} the {p} in the queue. which place is that']).format(
                 n=rng.choice(NAMES), w='before' if ahead else 'behind', p=place),
-            rng.choice(['The {q} place.', '{Q}.']).format(q=places[i - 1 if ahead else i + 1], Q=places[i - 1 if ahead else i + 1].capitalize()))
+            rng.choice(['The {q} place.', '{Q}.']).format(q=(found := PLACES[i - 1 if ahead else i + 1]), Q=found.capitalize()))
     for n in range(1, 31):
         yield turns(rng.choice(['Is {n} even or odd?', '{n}: odd or even?', 'is {n} an even number or an odd one']).format(n=n),
                     rng.choice(['{n} is {k}.', '{K}.']).format(n=n, k=('even', 'odd')[n % 2], K=('Even', 'Odd')[n % 2]))
@@ -160,12 +158,11 @@ def calendar(rng):
         yield turns(rng.choice([f'Today is {today}. What day was yesterday?', f'its {today}, so yesterday was?']), f'{yesterday}.')
         yield turns(rng.choice([f'Yesterday was {today}. What day is today?', f'if yesterday was {today}, what is today']), f'{tomorrow}.')
         yield turns(rng.choice([f'Tomorrow is {today}. What day is it today?', f'tomorrow will be {today}, so what is today']), f'{yesterday}.')
-    places = 'first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth'.split()
     for i, month in enumerate(MONTHS):
-        yield turns(rng.choice([f'What is the {places[i]} month of the year?', f'which month is the {places[i]}']),
-                    rng.choice([f'{month}.', f'The {places[i]} month is {month}.']))
+        yield turns(rng.choice([f'What is the {PLACES[i]} month of the year?', f'which month is the {PLACES[i]}']),
+                    rng.choice([f'{month}.', f'The {PLACES[i]} month is {month}.']))
         yield turns(rng.choice([f'Which number is {month} among the months?', f'what number month is {month}']),
-                    f'{month} is the {places[i]} month.')
+                    f'{month} is the {PLACES[i]} month.')
     for hour in range(1, 13):
         for plus in (1, 2, 3):
             later = (hour + plus - 1) % 12 + 1

@@ -1,8 +1,8 @@
-import type { Divergence } from '../model/divergence';
+import { type Divergence, klPerToken } from '../model/divergence';
 import type { Sequence } from '../model/packed-batch';
 import type { Score } from '../model/scorer';
 import type { GateFigure } from '../shared/records';
-import { judgedReply, sequencesOf } from '../training/examples';
+import { judgedReply, judgementsOf, sequencesOf } from '../training/examples';
 import type { Judgement, TrainingExample } from '../training/types';
 import { marginsOf, mean } from './margins';
 import { signedRankTest } from './signed-rank';
@@ -211,8 +211,7 @@ class Measurer {
     },
     async (scale) => {
       const replies = this.judged.slice(-COMPARED_REPLIES).map(judgedReply);
-      const moved = await this.scorer.compare(replies, scale);
-      const kl = total(moved, 'kl') / total(moved, 'tokens');
+      const kl = klPerToken(await this.scorer.compare(replies, scale));
       return [notAbove('own_kl_per_token', 0, kl, this.limits.divergence, replies.length)];
     },
     async (scale) => {
@@ -265,7 +264,7 @@ class Measurer {
   }
 
   private get judged(): Judgement[] {
-    return [...this.input.trained, ...this.input.heldOut].filter((example) => example.kind !== 'text');
+    return judgementsOf([...this.input.trained, ...this.input.heldOut]);
   }
 
   /** Where a text ends twice as likely at every token, replies are half as long. */

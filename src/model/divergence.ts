@@ -24,6 +24,12 @@ export interface Divergence {
   tokens: number;
 }
 
+/** KL(adapted ‖ base) over several replies, in nats a token; 0 where there are none. */
+export function klPerToken(divergences: readonly Divergence[]): number {
+  const tokens = divergences.reduce((sum, reply) => sum + reply.tokens, 0);
+  return divergences.reduce((sum, { kl }) => sum + kl, 0) / Math.max(1, tokens);
+}
+
 /** Compares the model with and without its adapter, over the whole vocabulary. */
 export class Comparison {
   private readonly gpu: Gpu;

@@ -22,6 +22,11 @@ export function sequencesOf(example: TrainingExample): Sequence[] {
   return replies.map((reply) => ({ prompt, reply }));
 }
 
+/** The examples that say what the user likes. */
+export function judgementsOf(examples: readonly TrainingExample[]): Judgement[] {
+  return examples.filter((example) => example.kind !== 'text');
+}
+
 /** What the user saw and judged. */
 export function judgedReply(example: Judgement): Sequence {
   return { prompt: example.prompt, reply: example.kind === 'pair' ? example.rejected : example.reply };

@@ -1,8 +1,9 @@
+import { klPerToken } from '../model/divergence';
 import type { Sequence } from '../model/packed-batch';
 import { createRandom } from '../shared/random';
-import { judgedReply, sequencesOf } from './examples';
+import { judgedReply, judgementsOf, sequencesOf } from './examples';
 import type { Trainer } from './trainer';
-import type { Hyperparameters, Judgement, StepResult, TrainingExample } from './types';
+import type { Hyperparameters, StepResult, TrainingExample } from './types';
 
 /**
  * The examples of a step: epochs of a seeded shuffle, cut into batches. A pure function of its arguments, so that a
@@ -80,15 +81,12 @@ const KL_REPLIES = 4;
 const KL_FIRST = 4;
 
 /** KL(adapted ‖ base) of the predictions of the last judged replies, in nats a token. */
-export async function klPerToken(
+export async function judgedKl(
   trainer: Trainer,
   examples: readonly TrainingExample[],
   count = KL_REPLIES,
 ): Promise<number> {
-  const judged = examples.filter((example): example is Judgement => example.kind !== 'text');
-  const moved = await trainer.compare(judged.slice(-count).map(judgedReply));
-  const tokens = moved.reduce((sum, reply) => sum + reply.tokens, 0);
-  return moved.reduce((sum, { kl }) => sum + kl, 0) / Math.max(1, tokens);
+  return klPerToken(await trainer.compare(judgementsOf(examples).slice(-count).map(judgedReply)));
 }
 
 /**
@@ -114,7 +112,7 @@ export async function runSteps(
     step > 0 &&
     (step <= KL_FIRST || step % 2 === 0) &&
     Number.isFinite(hyperparameters.kl_stop) &&
-    (await klPerToken(trainer, examples)) > hyperparameters.kl_stop;
+    (await judgedKl(trainer, examples)) > hyperparameters.kl_stop;
   const steps = Math.min(hyperparameters.steps, hooks.rows?.length ?? Infinity);
   for (let step = results.length; step < steps && !learned(); step++) {
     hooks.signal?.throwIfAborted();

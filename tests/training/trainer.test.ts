@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelFolder } from '../../src/formats/model-folder';
 import { ModelRuntime } from '../../src/model/runtime';
-import { addReferences, batchAt, klPerToken, runSteps } from '../../src/training/train';
+import { addReferences, batchAt, judgedKl, runSteps } from '../../src/training/train';
 import type { StepResult, TrainerState } from '../../src/training/types';
 import { microBatches } from '../../src/training/examples';
 import { Trainer, type TrainerOptions } from '../../src/training/trainer';
@@ -103,7 +103,7 @@ describe('the trainer', () => {
   it('stops once the predictions have moved, at the same step after an interruption too', async () => {
     await withTrainer(async (trainer) => {
       const examples = await addReferences(trainer, EXAMPLES);
-      const wary = { ...HYPERPARAMETERS, steps: 40, kl_stop: 2 * (await klPerToken(trainer, examples)) };
+      const wary = { ...HYPERPARAMETERS, steps: 40, kl_stop: 2 * (await judgedKl(trainer, examples)) };
       const saved: TrainerState[] = [];
       const results = await runSteps(trainer, examples, wary, 5, {
         onStep: async () => void saved.push(await trainer.state()),

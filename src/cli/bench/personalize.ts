@@ -8,7 +8,7 @@ import type { Sequence } from '../../model/packed-batch';
 import type { Score } from '../../model/scorer';
 import type { ChatTokenizer } from '../../text/tokenizer';
 import { DEFAULT_SETTINGS } from '../../shared/records';
-import { addReferences, klPerToken, rehearsalExamples, runSteps } from '../../training/train';
+import { addReferences, judgedKl, rehearsalExamples, runSteps } from '../../training/train';
 import { Trainer } from '../../training/trainer';
 import { loraOf, type Hyperparameters, type TrainingExample } from '../../training/types';
 import type { ModelIdentity } from '../../formats/read-model';
@@ -197,7 +197,7 @@ async function runOne(
     rehearsal: options.rehearsal,
   });
   const seconds = (performance.now() - started) / 1000;
-  const ownKl = await klPerToken(trainer, examples, COMPARED_REPLIES);
+  const ownKl = await judgedKl(trainer, examples, COMPARED_REPLIES);
   const scores = await trainer.score(heldSequences(tokenizer, data.held), 'adapter');
   const { correct, pairs } = countCorrect(run.style, data.held, scores, baseline.held);
   const bits = await anchorBits(engine, anchors, 'adapter');
