@@ -5,6 +5,8 @@ import { Updates } from '../../src/engine/updates';
 import type { ReceiptFile } from '../../src/formats/receipt-file';
 import type { ModelRuntime } from '../../src/model/runtime';
 import type { EngineEvent, TrainingProgress } from '../../src/protocol/protocol';
+import { required } from '../../src/shared/assert';
+import type { Receipt, TrainingCheckpoint } from '../../src/shared/records';
 import type { Storage } from '../../src/storage/database';
 import { recordedUpdate, tinyModel, tinyRuntime } from '../support/recorded-update';
 
@@ -16,18 +18,22 @@ beforeAll(async () => {
 });
 afterAll(() => runtime.destroy());
 
-/** Updates without a storage: whatever would be stored throws. */
-function updatesOf(post: (event: EngineEvent) => void): { updates: Updates; ended: () => number } {
-  const { name, texts, tokenizer } = tinyModel;
+/** Updates of the tiny model; where no storage is given, whatever would be stored throws. */
+function updatesOf(
+  post: (event: EngineEvent) => void,
+  storage = {} as unknown as Storage,
+): { updates: Updates; ended: () => number } {
+  const { name, texts, tokenizer, hyperparameters } = tinyModel;
   const host = {
     runtime,
     texts,
     tokenizer,
+    hyperparameters,
     identity: { name, config: runtime.config, sha256: runtime.sha256 },
   };
   let ended = 0;
   const updates = new Updates({
-    storage: {} as unknown as Storage,
+    storage,
     host: host as unknown as ModelHost,
     turns: new DeviceTurns(),
     post,
@@ -84,4 +90,51 @@ it('refuses the receipt of another base model, naming both', async () => {
     code: 'mismatch',
     message: expect.stringMatching(`another.*${runtime.sha256}`),
   });
+});
+
+it('goes on with an interrupted update as if nothing had happened, and knows what it had skipped', async () => {
+  const long = { ...required(file.signals[0], 'signal'), id: 'long', chosen: 'a'.repeat(100) };
+  const signals = [...file.signals.slice(0, 5), long];
+
+  /** A storage that lasts as long as the test; `interrupt` is called after every checkpoint. */
+  const storageOf = (interrupt: (saved: TrainingCheckpoint) => void) => {
+    let checkpoint: TrainingCheckpoint | undefined;
+    const receipts: Receipt[] = [];
+    const storage = {
+      listSignals: () => Promise.resolve(signals),
+      updateSignal: () => Promise.resolve(),
+      activeVersion: () => Promise.resolve(0),
+      listReceipts: () => Promise.resolve(receipts),
+      saveCheckpoint: (saved: TrainingCheckpoint) => {
+        checkpoint = saved;
+        interrupt(saved);
+        return Promise.resolve();
+      },
+      putReceipt: (receipt: Receipt) => Promise.resolve(void receipts.push(receipt)),
+      nextVersion: () => Promise.resolve(1),
+      commitAdapter: ({ receipt }: { receipt: Receipt }) => Promise.resolve(void receipts.push(receipt)),
+    };
+    return {
+      storage: storage as unknown as Storage,
+      receipts,
+      saved: () => required(checkpoint, 'checkpoint'),
+    };
+  };
+
+  const interrupted = storageOf(({ step }) => {
+    if (step === 3) first.suspend();
+  });
+  const first = updatesOf(() => undefined, interrupted.storage).updates;
+  await expect(first.run()).rejects.toMatchObject({ code: 'cancelled' });
+  expect(interrupted.receipts).toEqual([]);
+  const begun = interrupted.saved();
+  expect(begun.step).toBe(3);
+
+  const resumed = updatesOf(() => undefined, interrupted.storage).updates;
+  await resumed.run(begun);
+  const [receipt] = interrupted.receipts;
+  expect(receipt?.decision).toMatch(/kept|refused/);
+  expect(receipt?.skipped.map(({ signalId }) => signalId)).toEqual(['long']);
+  expect(receipt?.losses.slice(0, 3)).toEqual(begun.losses);
+  expect(receipt?.losses.length).toBeGreaterThan(3);
 });

@@ -41,7 +41,7 @@ const TEXTS: ModelTexts = {
   probes: { decline: [probe()], correct: [probe()] },
 };
 /** What an update takes beside the runtime. */
-export const tinyModel = { name: 'tiny', texts: TEXTS, tokenizer };
+export const tinyModel = { name: 'tiny', texts: TEXTS, tokenizer, hyperparameters: HYPERPARAMETERS };
 
 /** An update as the engine runs it, with micro-batches that shrink and grow as the machine pleases. */
 export async function recordedUpdate(runtime: ModelRuntime, withParent: boolean): Promise<ReceiptFile> {

@@ -10,24 +10,32 @@ import { listOption, readDone, sameRun, withoutResume } from './runs';
 import { isBetter, searchCsv, searchMarkdown, type Trial } from './search-report';
 import { USER_OPTIONS, usersOf } from './users';
 
+/** The learning rate is of the model: it is tried at these shares of its own. */
+const RATES = [0.75, 1.35];
+
 /**
  * What is tried for each hyperparameter, in this order: those first that change most. Where a value is better, the next
  * hyperparameter is tried beside it.
  */
 const TRIED = {
-  learning_rate: [1.5e-3, 3.4e-3],
-  sft_weight: [0.25, 1],
+  learning_rate: RATES,
+  sft_weight: [0, 0.5],
   beta: [0.015, 0.06],
   steps: [24],
-  layer_decay: [0.4, 0.7],
+  layer_decay: [0.6, 0.85],
   rehearsal: [2, 6],
   margin_stop: [2.5, 6],
-  kl_stop: [0.15, 0.4],
+  kl_stop: [0.2, 0.45],
   label_smoothing: [0.1],
   rank: [4, 16],
 } as const satisfies Partial<Record<keyof Hyperparameters, readonly number[]>>;
 
 type Tried = keyof typeof TRIED;
+
+/** To three digits, as a table shows it. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(3));
+}
 
 /**
  * `bench search`: which hyperparameters serve simulated users best, one changed at a time from the model's own. One JSON
@@ -95,7 +103,8 @@ export async function bench(args: readonly string[]): Promise<void> {
   let best = await tryOut(before, 'as before');
   for (const name of names) {
     let leader = best;
-    for (const value of TRIED[name]) {
+    for (const tried of TRIED[name]) {
+      const value = name === 'learning_rate' ? rounded(tried * before.learning_rate) : tried;
       if (value === best.hyperparameters[name]) continue;
       const trial = await tryOut({ ...best.hyperparameters, [name]: value }, `${name} ${value}`);
       if (isBetter(trial, leader)) leader = trial;
