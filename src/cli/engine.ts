@@ -28,11 +28,7 @@ export async function openEngine(options: {
   return {
     identity,
     runtime: new ModelRuntime(gpu, identity, weights, Math.max(options.rank ?? 8, adapter?.rank ?? 0)),
-    tokenizer: new ChatTokenizer(
-      identity.tokenizerJson,
-      identity.tokenizerConfig,
-      identity.config.stop_token_ids,
-    ),
+    tokenizer: new ChatTokenizer(identity),
     adapter,
   };
 }

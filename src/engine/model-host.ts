@@ -51,11 +51,7 @@ export async function openModel(
     loaded = { loadedBytes, totalBytes };
     stage('download');
   });
-  const tokenizer = new ChatTokenizer(
-    identity.tokenizerJson,
-    identity.tokenizerConfig,
-    identity.config.stop_token_ids,
-  );
+  const tokenizer = new ChatTokenizer(identity);
   const read = (file: string): Promise<unknown> => readJson(source, file);
   const [texts, hyperparameters] = await Promise.all([
     readModelTexts(read, tokenizer),

@@ -20,6 +20,16 @@ export interface TokenizedTurn extends ChatTurn {
   ids?: readonly number[];
 }
 
+/** What a model folder says of its tokenizer. */
+interface TokenizerFiles {
+  tokenizerJson: unknown;
+  tokenizerConfig: unknown;
+  config: {
+    /** Tokens that end a reply. */
+    stop_token_ids: readonly number[];
+  };
+}
+
 /** Characters of a private-use plane stand for contents while the template is rendered. */
 const MARK = /\u{F0000}(\d+)\u{F0001}/u;
 
@@ -33,11 +43,8 @@ export class ChatTokenizer {
   private readonly variables: Record<string, unknown>;
   private readonly stopIds: ReadonlySet<number>;
 
-  /**
-   * @param stopIds tokens that end a reply.
-   * @throws ThumbprintError `bad-file` for files of another kind.
-   */
-  constructor(tokenizerJson: unknown, tokenizerConfig: unknown, stopIds: readonly number[]) {
+  /** @throws ThumbprintError `bad-file` for files of another kind. */
+  constructor({ tokenizerJson, tokenizerConfig, config: { stop_token_ids } }: TokenizerFiles) {
     const json = v.safeParse(TokenizerJson, tokenizerJson);
     const config = v.safeParse(TokenizerConfig, tokenizerConfig);
     if (!json.success || !config.success) {
@@ -55,8 +62,8 @@ export class ChatTokenizer {
     }
     const { eos_token, bos_token } = config.output;
     this.variables = { bos_token: bos_token ?? '', eos_token: eos_token ?? '' };
-    this.stopIds = new Set(stopIds);
-    this.endOfTurn = this.withSpecials.token_to_id(eos_token ?? '') ?? stopIds[0] ?? 0;
+    this.stopIds = new Set(stop_token_ids);
+    this.endOfTurn = this.withSpecials.token_to_id(eos_token ?? '') ?? stop_token_ids[0] ?? 0;
   }
 
   /** Ids of plain text. */

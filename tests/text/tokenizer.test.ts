@@ -8,8 +8,7 @@ import { thumbling } from '../support/gpu';
 
 let tokenizer: ChatTokenizer;
 beforeAll(async () => {
-  const { tokenizerJson, tokenizerConfig, config } = await thumbling();
-  tokenizer = new ChatTokenizer(tokenizerJson, tokenizerConfig, config.stop_token_ids);
+  tokenizer = new ChatTokenizer(await thumbling());
 });
 
 const user = (content: string) => ({ role: 'user' as const, content });
@@ -96,8 +95,8 @@ describe('a stream of tokens that cut through characters', () => {
   const LETTERS: Record<number, string> = { 0xe6: 'æ', 0x97: 'Ĺ', 0xa5: '¥', 0x61: 'a' };
   const token = (...bytes: number[]): string => bytes.map((byte) => LETTERS[byte] ?? '').join('');
   const vocabulary = [token(0xe6), token(0x97), token(0xa5, 0xe6), token(0x97, 0xa5), token(0x61), '<end>'];
-  const cutting = new ChatTokenizer(
-    {
+  const cutting = new ChatTokenizer({
+    tokenizerJson: {
       model: { type: 'BPE', vocab: Object.fromEntries(vocabulary.map((text, id) => [text, id])), merges: [] },
       added_tokens: [{ id: 5, content: '<end>', special: true }],
       normalizer: null,
@@ -105,9 +104,9 @@ describe('a stream of tokens that cut through characters', () => {
       post_processor: null,
       decoder: { type: 'ByteLevel' },
     },
-    { chat_template: '', eos_token: '<end>' },
-    [5],
-  );
+    tokenizerConfig: { chat_template: '', eos_token: '<end>' },
+    config: { stop_token_ids: [5] },
+  });
   const stream = (ids: number[]): string[] => {
     const decoder = cutting.streamDecoder();
     return [...ids.map((id) => decoder.push(id)), decoder.end()];

@@ -65,11 +65,13 @@ export async function measureProducts(
     };
     const forward = await own.forward();
     const chain = await jaxChain(Array.from({ length: PAIRS }, () => [up, down]).flat());
+    const onnx = await onnxChains(matrices, x, rows);
     await measure('product', 2 * PAIRS, [
       { name: 'ours', run: () => forward(x) },
-      ...(await onnxChains(matrices, x, rows)),
+      ...onnx.contestants,
       { name: 'jax-js f32', run: () => chain(x, rows) },
     ]);
+    await onnx.release();
     if (rows > 1) {
       const backward = await own.backward();
       const [upT, downT] = [transposed(up), transposed(down)];
@@ -281,8 +283,9 @@ async function onnxChains(
   matrices: Record<'up' | 'down', Int4Matrix>,
   x: Float32Array,
   rows: number,
-): Promise<Contestant[]> {
+): Promise<{ contestants: Contestant[]; release: () => Promise<unknown> }> {
   const contestants: Contestant[] = [];
+  const runners: { release: () => Promise<void> }[] = [];
   for (const { name, provider, accuracy } of ONNX_FORMS) {
     const [up, down] = [
       matMulNBits('up', matrices.up, accuracy),
@@ -301,9 +304,10 @@ async function onnxChains(
     const { Tensor } = await onnxRuntime(provider);
     const runner = await session(graph, provider);
     const feeds = { x0: new Tensor('float32', x, dims) };
+    runners.push(runner);
     contestants.push({ name, run: () => runner.run(feeds) });
   }
-  return contestants;
+  return { contestants, release: () => Promise.all(runners.map((runner) => runner.release())) };
 }
 
 function floats(random: Random, count: number): Float32Array<ArrayBuffer> {
