@@ -22,7 +22,7 @@ from drills import drills
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Of every source, and of the project's own: 1 in 50.
 HELD = 50
-DRILL_SEEDS = (3, 4, 5, 6, 7)
+DRILL_SEEDS = range(3, 15)
 PLAIN_CHARACTERS = 2400
 # Texts as a context of 256 tokens holds them, so that every model can be compared on them.
 HELD_CHARACTERS = 700

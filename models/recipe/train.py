@@ -9,6 +9,7 @@ token beside the token itself: they have seen no more than it has, but many agre
 """
 
 import argparse
+import copy
 import json
 import math
 import os
@@ -55,7 +56,7 @@ class Part:
         cache = os.path.join(build, f'tokens-{name}.npz')
         source = os.path.join(build, name + '.jsonl')
         if not os.path.exists(cache) or (os.path.exists(source) and os.path.getmtime(cache) < os.path.getmtime(source)):
-            ids, learned, ends = [], [], []
+            ids, learned, ends, sources = [], [], [], []
             with open(source, encoding='utf-8') as file:
                 for line in file:
                     record = json.loads(line)
@@ -67,9 +68,20 @@ class Part:
                     ids.append(np.array(tokens, dtype=np.uint16))
                     learned.append(np.array(wanted, dtype=bool))
                     ends.append(len(tokens))
-            np.savez_compressed(cache, ids=np.concatenate(ids), learned=np.concatenate(learned), ends=np.cumsum(ends))
+                    sources.append(record['source'])
+            np.savez_compressed(cache, ids=np.concatenate(ids), learned=np.concatenate(learned), ends=np.cumsum(ends),
+                                sources=np.array(sources))
         with np.load(cache) as data:
-            self.ids, self.learned, self.ends = data['ids'], data['learned'], data['ends']
+            self.ids, self.learned, self.ends, self.sources = (data[key] for key in ('ids', 'learned', 'ends', 'sources'))
+        self.documents = np.arange(len(self.ends))
+
+    def only(self, *sources):
+        """The part's documents of these sources."""
+        part = copy.copy(self)
+        part.documents = self.documents[np.isin(self.sources[self.documents], sources)]
+        if not len(part.documents):
+            raise SystemExit(f'no document is of {", ".join(sources)}: data.py names the sources')
+        return part
 
     def document(self, index):
         start = self.ends[index - 1] if index else 0
@@ -91,7 +103,7 @@ class Reader:
         # The part that is furthest behind its share.
         name = min(shares, key=lambda n: self.taken[n] / shares[n])
         if not self.orders[name]:
-            self.orders[name] = self.random.permutation(len(self.parts[name].ends)).tolist()
+            self.orders[name] = self.random.permutation(self.parts[name].documents).tolist()
             self.epochs[name] += 1
         document = self.parts[name].document(self.orders[name].pop())
         self.taken[name] += len(document[0])

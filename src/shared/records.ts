@@ -228,10 +228,10 @@ export interface Settings {
 
 export const DEFAULT_SETTINGS: Settings = {
   sampling: {
-    temperature: 0.7,
+    temperature: 0.4,
     top_k: 40,
     top_p: 0.9,
-    min_p: 0.02,
+    min_p: 0.1,
     repetition_penalty: 1.1,
     seed: null,
     max_tokens: 160,
