@@ -95,44 +95,32 @@ it('refuses the receipt of another base model, naming both', async () => {
 it('goes on with an interrupted update as if nothing had happened, and knows what it had skipped', async () => {
   const long = { ...required(file.signals[0], 'signal'), id: 'long', chosen: 'a'.repeat(100) };
   const signals = [...file.signals.slice(0, 5), long];
+  const checkpoints: TrainingCheckpoint[] = [];
+  const receipts: Receipt[] = [];
+  /** Lasts as long as the test, and interrupts the first update after its third step. */
+  const storage = {
+    listSignals: () => Promise.resolve(signals),
+    updateSignal: () => Promise.resolve(),
+    activeVersion: () => Promise.resolve(0),
+    listReceipts: () => Promise.resolve(receipts),
+    saveCheckpoint: (checkpoint: TrainingCheckpoint) => {
+      checkpoints.push(checkpoint);
+      if (checkpoint.step === 3) first.suspend();
+      return Promise.resolve();
+    },
+    putReceipt: (receipt: Receipt) => Promise.resolve(void receipts.push(receipt)),
+    nextVersion: () => Promise.resolve(1),
+    commitAdapter: ({ receipt }: { receipt: Receipt }) => Promise.resolve(void receipts.push(receipt)),
+  } as unknown as Storage;
 
-  /** A storage that lasts as long as the test; `interrupt` is called after every checkpoint. */
-  const storageOf = (interrupt: (saved: TrainingCheckpoint) => void) => {
-    let checkpoint: TrainingCheckpoint | undefined;
-    const receipts: Receipt[] = [];
-    const storage = {
-      listSignals: () => Promise.resolve(signals),
-      updateSignal: () => Promise.resolve(),
-      activeVersion: () => Promise.resolve(0),
-      listReceipts: () => Promise.resolve(receipts),
-      saveCheckpoint: (saved: TrainingCheckpoint) => {
-        checkpoint = saved;
-        interrupt(saved);
-        return Promise.resolve();
-      },
-      putReceipt: (receipt: Receipt) => Promise.resolve(void receipts.push(receipt)),
-      nextVersion: () => Promise.resolve(1),
-      commitAdapter: ({ receipt }: { receipt: Receipt }) => Promise.resolve(void receipts.push(receipt)),
-    };
-    return {
-      storage: storage as unknown as Storage,
-      receipts,
-      saved: () => required(checkpoint, 'checkpoint'),
-    };
-  };
-
-  const interrupted = storageOf(({ step }) => {
-    if (step === 3) first.suspend();
-  });
-  const first = updatesOf(() => undefined, interrupted.storage).updates;
+  const first = updatesOf(() => undefined, storage).updates;
   await expect(first.run()).rejects.toMatchObject({ code: 'cancelled' });
-  expect(interrupted.receipts).toEqual([]);
-  const begun = interrupted.saved();
+  expect(receipts).toEqual([]);
+  const begun = required(checkpoints.at(-1), 'checkpoint');
   expect(begun.step).toBe(3);
 
-  const resumed = updatesOf(() => undefined, interrupted.storage).updates;
-  await resumed.run(begun);
-  const [receipt] = interrupted.receipts;
+  await updatesOf(() => undefined, storage).updates.run(begun);
+  const [receipt] = receipts;
   expect(receipt?.decision).toMatch(/kept|refused/);
   expect(receipt?.skipped.map(({ signalId }) => signalId)).toEqual(['long']);
   expect(receipt?.losses.slice(0, 3)).toEqual(begun.losses);

@@ -10,32 +10,26 @@ import { listOption, readDone, sameRun, withoutResume } from './runs';
 import { isBetter, searchCsv, searchMarkdown, type Trial } from './search-report';
 import { USER_OPTIONS, usersOf } from './users';
 
-/** The learning rate is of the model: it is tried at these shares of its own. */
-const RATES = [0.75, 1.35];
-
 /**
  * What is tried for each hyperparameter, in this order: those first that change most. Where a value is better, the next
- * hyperparameter is tried beside it.
+ * hyperparameter is tried beside it. A learning rate suits one model only: others are tried around its own.
  */
-const TRIED = {
-  learning_rate: RATES,
-  sft_weight: [0, 0.5],
-  beta: [0.015, 0.06],
-  steps: [24],
-  layer_decay: [0.6, 0.85],
-  rehearsal: [2, 6],
-  margin_stop: [2.5, 6],
-  kl_stop: [0.2, 0.45],
-  label_smoothing: [0.1],
-  rank: [4, 16],
-} as const satisfies Partial<Record<keyof Hyperparameters, readonly number[]>>;
-
-type Tried = keyof typeof TRIED;
-
-/** To three digits, as a table shows it. */
-function rounded(value: number): number {
-  return Number(value.toPrecision(3));
+function triedFor({ learning_rate }: Hyperparameters) {
+  return {
+    learning_rate: [0.75, 1.35].map((share) => Number((share * learning_rate).toPrecision(3))),
+    sft_weight: [0, 0.5],
+    beta: [0.015, 0.06],
+    steps: [24],
+    layer_decay: [0.6, 0.85],
+    rehearsal: [2, 6],
+    margin_stop: [2.5, 6],
+    kl_stop: [0.2, 0.45],
+    label_smoothing: [0.1],
+    rank: [4, 16],
+  } satisfies Partial<Record<keyof Hyperparameters, readonly number[]>>;
 }
+
+type Tried = keyof ReturnType<typeof triedFor>;
 
 /**
  * `bench search`: which hyperparameters serve simulated users best, one changed at a time from the model's own. One JSON
@@ -56,7 +50,9 @@ export async function bench(args: readonly string[]): Promise<void> {
     1,
   );
   const { model = 'models/thumbling', held = 24 } = options;
-  const names = listOption(options.only ?? Object.keys(TRIED).join(','), Object.keys(TRIED) as Tried[]);
+  const before = await modelHyperparameters(model);
+  const tried = triedFor(before);
+  const names = listOption(options.only ?? Object.keys(tried).join(','), Object.keys(tried) as Tried[]);
   const users = usersOf(options, {
     styles: 'list,short,warm',
     signals: 'pairs,thumbs',
@@ -64,8 +60,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     k: '20',
     seeds: 1,
   });
-  const before = await modelHyperparameters(model);
-  const rank = Math.max(before.rank, ...(names.includes('rank') ? TRIED.rank : []));
+  const rank = Math.max(before.rank, ...(names.includes('rank') ? tried.rank : []));
   const workbench = await openBench({ model, held, rank });
   const conditions = { model: workbench.identity.sha256, held, users };
   const done = options.resume === undefined ? [] : await readDone<Trial>(options.resume, conditions);
@@ -103,8 +98,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   let best = await tryOut(before, 'as before');
   for (const name of names) {
     let leader = best;
-    for (const tried of TRIED[name]) {
-      const value = name === 'learning_rate' ? rounded(tried * before.learning_rate) : tried;
+    for (const value of tried[name]) {
       if (value === best.hyperparameters[name]) continue;
       const trial = await tryOut({ ...best.hyperparameters, [name]: value }, `${name} ${value}`);
       if (isBetter(trial, leader)) leader = trial;
