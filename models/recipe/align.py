@@ -17,13 +17,15 @@ import time
 from functools import partial
 
 # First: it says how many threads compute.
-from train import MAX_GRAD_NORM, Part, Reader, Workers, learned_of, optimizers_of, seen_of
+from train import MAX_GRAD_NORM, Workers
 
 import numpy as np
 import torch
 
 from data import evaluation_prompts, fingerprint, is_held, read_dialogues
 from model import StraightThrough, Thumbling
+from optimizers import optimizers_of
+from reader import Part, Reader, learned_of, seen_of
 from safetensors_file import read_safetensors, write_safetensors
 from tokenizer import HERE, Tokenizer
 

@@ -9,7 +9,6 @@ token beside the token itself: they have seen no more than it has, but many agre
 """
 
 import argparse
-import copy
 import json
 import math
 import os
@@ -22,12 +21,13 @@ from functools import partial
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
     os.environ.setdefault(name, '1')
 
-import numpy as np
 import torch
 
 from evaluate import load
 from grow import grow_into
 from model import StraightThrough, Thumbling, config_of
+from optimizers import multiplies_bf16, optimizers_of
+from reader import Part, Reader, learned_of, seen_of
 from safetensors_file import write_safetensors
 from tokenizer import HERE, Tokenizer
 
@@ -39,150 +39,11 @@ PHASES = [
 CONTEXT = 1024
 # Warm-up, then constant, then linear to zero (WSD, Hu et al. 2024): ends of these parts, as shares of all tokens.
 WARM, DECAY = 0.02, 0.6
-# Muon (Jordan et al. 2024) for the layers' matrices, AdamW for the rest.
-MUON = {'lr': 0.02, 'momentum': 0.95}
-ADAM = {'lr': 3e-3, 'betas': (0.9, 0.95), 'eps': 1e-8}
 MAX_GRAD_NORM = 1.0
 # Weight of the teachers' distribution beside the token itself (Hinton et al. 2015, temperature 1).
 DISTILLATION = 0.7
 SCALES_EVERY = 16
 LOG_EVERY, HELD_EVERY, HELD_BATCHES = 20, 200, 20
-
-
-class Part:
-    """The documents of one part as one array of tokens."""
-
-    def __init__(self, build, name, tokenizer):
-        cache = os.path.join(build, f'tokens-{name}.npz')
-        source = os.path.join(build, name + '.jsonl')
-        if not os.path.exists(cache) or (os.path.exists(source) and os.path.getmtime(cache) < os.path.getmtime(source)):
-            ids, learned, ends, sources = [], [], [], []
-            with open(source, encoding='utf-8') as file:
-                for line in file:
-                    record = json.loads(line)
-                    if 'text' in record:
-                        tokens = [*tokenizer.encode(record['text']), 0]
-                        wanted = [1] * len(tokens)
-                    else:
-                        tokens, wanted = tokenizer.chat(record['messages'])
-                    ids.append(np.array(tokens, dtype=np.uint16))
-                    learned.append(np.array(wanted, dtype=bool))
-                    ends.append(len(tokens))
-                    sources.append(record['source'])
-            np.savez_compressed(cache, ids=np.concatenate(ids), learned=np.concatenate(learned), ends=np.cumsum(ends),
-                                sources=np.array(sources))
-        with np.load(cache) as data:
-            self.ids, self.learned, self.ends, self.sources = (data[key] for key in ('ids', 'learned', 'ends', 'sources'))
-        self.documents = np.arange(len(self.ends))
-
-    def only(self, *sources):
-        """The part's documents of these sources."""
-        part = copy.copy(self)
-        part.documents = self.documents[np.isin(self.sources[self.documents], sources)]
-        if not len(part.documents):
-            raise SystemExit(f'no document is of {", ".join(sources)}: data.py names the sources')
-        return part
-
-    def document(self, index):
-        start = self.ends[index - 1] if index else 0
-        return self.ids[start:self.ends[index]], self.learned[start:self.ends[index]]
-
-
-class Reader:
-    """Rows of whole documents from several parts; a document that does not fit its row goes on in the next one."""
-
-    def __init__(self, parts, seed):
-        self.parts = parts
-        self.random = np.random.default_rng(seed)
-        self.orders = {name: [] for name in parts}
-        self.epochs = {name: 0 for name in parts}
-        self.taken = {name: 0 for name in parts}
-        self.rest = None
-
-    def next_document(self, shares):
-        # The part that is furthest behind its share.
-        name = min(shares, key=lambda n: self.taken[n] / shares[n])
-        if not self.orders[name]:
-            self.orders[name] = self.random.permutation(self.parts[name].documents).tolist()
-            self.epochs[name] += 1
-        document = self.parts[name].document(self.orders[name].pop())
-        self.taken[name] += len(document[0])
-        return document
-
-    def begin(self):
-        """A new phase has new shares."""
-        self.taken = {name: 0 for name in self.parts}
-        self.rest = None
-
-    def rows(self, count, length, shares, replies):
-        """ids, document numbers [count, length + 1], and whether each next token is learned [count, length]."""
-        ids = np.zeros((count, length + 1), dtype=np.int64)
-        documents = np.full((count, length + 1), -1)
-        learned = np.zeros((count, length + 1), dtype=bool)
-        for row in range(count):
-            at, number = 0, 0
-            while at < length + 1:
-                tokens, wanted = self.rest or self.next_document(shares)
-                self.rest = None
-                size = min(len(tokens), length + 1 - at)
-                # Little of a document says nothing.
-                if size < len(tokens) and size < 16:
-                    self.rest = (tokens, wanted)
-                    break
-                ids[row, at:at + size] = tokens[:size]
-                documents[row, at:at + size] = number
-                learned[row, at:at + size] = wanted[:size] if replies else True
-                # Nothing comes before the first token of a document.
-                learned[row, at] = False
-                if size < len(tokens):
-                    self.rest = (tokens[size:], wanted[size:])
-                at, number = at + size, number + 1
-        return ids, documents, learned[:, 1:]
-
-
-def orthogonalize(update):
-    """Newton-Schulz towards the nearest orthogonal matrices [N, rows <= columns]: five steps of Muon's quintic."""
-    x = update / (update.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    for _ in range(5):
-        a = x @ x.transpose(1, 2)
-        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-    return x
-
-
-class Muon(torch.optim.Optimizer):
-    """Matrices of one shape are updated together: a GPU would wait for its launches otherwise."""
-
-    def __init__(self, parameters, lr, momentum, weight_decay):
-        super().__init__(parameters, {'lr': lr, 'momentum': momentum, 'weight_decay': weight_decay})
-        self.native = multiplies_bf16(self.param_groups[0]['params'][0].device.type)
-
-    @torch.no_grad()
-    def step(self):
-        for group in self.param_groups:
-            shapes = {}
-            for p in group['params']:
-                state = self.state[p]
-                if not state:
-                    state['velocity'] = torch.zeros_like(p)
-                velocity = state['velocity'].lerp_(p.grad, 1 - group['momentum'])
-                shapes.setdefault(tuple(sorted(p.shape)), []).append((p, p.grad.lerp(velocity, group['momentum'])))
-            for pairs in shapes.values():
-                wide = [update if update.shape[0] <= update.shape[1] else update.T for _, update in pairs]
-                stacked = torch.stack(wide)
-                updates = orthogonalize(stacked.bfloat16() if self.native else stacked).type_as(stacked)
-                for (p, _), update in zip(pairs, updates):
-                    p.mul_(1 - group['lr'] * group['weight_decay'])
-                    p.add_(update if p.shape[0] <= p.shape[1] else update.T,
-                           alpha=-group['lr'] * math.sqrt(max(1, p.shape[0] / p.shape[1])))
-
-
-def optimizers_of(model, kind, weight_decay):
-    matrices = [p for p in model.layers.parameters() if p.dim() == 2]
-    others = [p for p in model.parameters() if p.dim() == 1]
-    adam = [{'params': [model.embed_tokens], 'weight_decay': 0.0}, {'params': others, 'weight_decay': 0.0}]
-    if kind == 'muon':
-        return [Muon(matrices, **MUON, weight_decay=weight_decay), torch.optim.AdamW(adam, **ADAM)]
-    return [torch.optim.AdamW([{'params': matrices, 'weight_decay': weight_decay}, *adam], **ADAM)]
 
 
 def rate(progress):
@@ -249,16 +110,6 @@ class Workers:
         return total / learned_of(batches)
 
 
-def learned_of(batches):
-    """How many tokens are learned."""
-    return sum(int(learned.sum()) for _, _, learned in batches)
-
-
-def seen_of(batches):
-    """How many tokens are not padding."""
-    return sum(int((documents >= 0).sum()) for _, documents, _ in batches)
-
-
 def compiled(model, device):
     """On a GPU each layer is one program: launching its parts one by one would take longer than computing them."""
     if device == 'cuda':
@@ -284,17 +135,6 @@ def export(model, build, out, tokens):
     for name in ('tokenizer.json', 'tokenizer_config.json'):
         shutil.copy(os.path.join(build, name), folder)
     print(f'{folder}: {sum(p.numel() for p in model.parameters())} parameters, {tokens} tokens seen')
-
-
-def multiplies_bf16(device):
-    """Whether the device does; a processor as far as Linux tells."""
-    if device == 'cuda':
-        return True
-    try:
-        with open('/proc/cpuinfo', encoding='utf-8') as file:
-            return 'avx512_bf16' in file.read()
-    except OSError:
-        return False
 
 
 def keep(path, model, optimizers, reader, seen, step, phase):
