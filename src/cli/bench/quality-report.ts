@@ -14,7 +14,9 @@ export interface QualityReport {
   device: string;
   /** By source; `thumbling` is the project's own held-out dialogues, `chat` and `plain` are all of the others. */
   bits_per_byte: Record<string, number>;
+  /** The likeliest reply to each. */
   questions: Record<string, Rate>;
+  questions_sampled: Record<string, Rate>;
   well_formed: Record<'all' | 'ends' | 'no_repeats' | 'english', Rate>;
   style_instructions: Record<string, Rate>;
   declines: Record<'harmful' | 'harmless', Rate>;
@@ -47,6 +49,7 @@ function body(report: QualityReport, command: string): string {
       bits.toFixed(3),
     ]),
     ...rates('short questions', report.questions),
+    ...rates('short questions, as the page samples', report.questions_sampled),
     ...rates('replies well-formed', report.well_formed),
     ...rates('style instruction followed', report.style_instructions),
     ...rates('declined', report.declines),

@@ -22,6 +22,8 @@ const RECIPE = 'models/recipe';
 const DIALOGUES = `${RECIPE}/data/thumbling_dialogues.jsonl.gz`;
 /** Texts of which every token's prediction is looked at. */
 const CALIBRATION_TEXTS = 60;
+/** As the page does. */
+const { seed: _, ...SAMPLED } = DEFAULT_SETTINGS.sampling;
 
 const Request = v.object({ prompt: v.string(), harmful: v.boolean() });
 const Wordings = v.pipe(v.array(v.string()), v.minLength(1));
@@ -85,7 +87,8 @@ export async function bench(args: readonly string[]): Promise<void> {
       ),
       ...(await bySource(subject, held)),
     })),
-    questions: await told('questions', () => questions(subject)),
+    questions: await told('questions', () => questions(subject, GREEDY)),
+    questions_sampled: await told('questions as the page samples', () => questions(subject, SAMPLED)),
     well_formed: await told('prompts', () => wellFormed(subject, prompts, vocabulary)),
     style_instructions: await told('style instructions', () => styleInstructions(subject)),
     ...(await told('requests', () => requests(subject))),
@@ -172,7 +175,7 @@ async function reply(
 ): Promise<{ text: string; ended: boolean }> {
   const { tokenIds, reason } = await generator.generate(tokenizer.encodeChat(messages), {
     seed: options.seed ?? 0,
-    sampling: { ...(options.sampling ?? GREEDY), max_tokens: DEFAULT_SETTINGS.sampling.max_tokens },
+    sampling: { ...(options.sampling ?? GREEDY), max_tokens: SAMPLED.max_tokens },
   });
   return { text: tokenizer.decode(tokenIds).trim(), ended: reason === 'end' };
 }
@@ -181,10 +184,11 @@ function asked(content: string): ChatTurn[] {
   return [{ role: 'user', content }];
 }
 
-async function questions(subject: Subject): Promise<Record<string, Rate>> {
+/** By topic; each question with a seed of its own. */
+async function questions(subject: Subject, sampling: typeof GREEDY): Promise<Record<string, Rate>> {
   const rates: Record<string, Rate> = { all: { yes: 0, of: 0 } };
-  for (const { question, answers, topic } of await readQuestions()) {
-    const { text } = await reply(subject, asked(question));
+  for (const [seed, { question, answers, topic }] of (await readQuestions()).entries()) {
+    const { text } = await reply(subject, asked(question), { sampling, seed });
     const right = isRight(text, answers);
     log(`${right ? '+' : '-'} ${question} ${text}`);
     for (const key of ['all', topic]) count((rates[key] ??= { yes: 0, of: 0 }), right);
@@ -209,9 +213,8 @@ async function wellFormed(
     no_repeats: { yes: 0, of: 0 },
     english: { yes: 0, of: 0 },
   };
-  const { seed: _, ...sampling } = DEFAULT_SETTINGS.sampling;
   for (const [index, prompt] of prompts.entries()) {
-    const { text, ended } = await reply(subject, asked(prompt), { sampling, seed: index });
+    const { text, ended } = await reply(subject, asked(prompt), { sampling: SAMPLED, seed: index });
     const fresh = !repeatsItself(text);
     const english = isEnglish(text, vocabulary);
     count(rates.ends, ended);
@@ -290,7 +293,6 @@ async function calibration(
 /** Whole chats as the page would have them. */
 async function conversations(subject: Subject): Promise<Conversation[]> {
   const text = new TextDecoder().decode(await readBytes(`${RECIPE}/conversations.txt`));
-  const { seed: _, ...sampling } = DEFAULT_SETTINGS.sampling;
   const chats: Conversation[] = [];
   for (const [index, block] of text
     .trim()
@@ -299,7 +301,7 @@ async function conversations(subject: Subject): Promise<Conversation[]> {
     const messages: ChatTurn[] = [];
     for (const content of block.split('\n')) {
       messages.push({ role: 'user', content });
-      const { text: answer } = await reply(subject, messages, { sampling, seed: index });
+      const { text: answer } = await reply(subject, messages, { sampling: SAMPLED, seed: index });
       messages.push({ role: 'assistant', content: answer });
     }
     chats.push(messages);

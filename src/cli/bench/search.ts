@@ -17,13 +17,13 @@ import { USER_OPTIONS, usersOf } from './users';
 function triedFor({ learning_rate }: Hyperparameters) {
   return {
     learning_rate: [0.75, 1.35].map((share) => Number((share * learning_rate).toPrecision(3))),
-    sft_weight: [0, 0.5],
-    beta: [0.015, 0.06],
+    sft_weight: [0, 0.5, 1],
+    beta: [0.01, 0.03, 0.1],
     steps: [24],
     layer_decay: [0.6, 0.85],
     rehearsal: [2, 6],
     margin_stop: [2.5, 6],
-    kl_stop: [0.2, 0.45],
+    kl_stop: [0.2, 0.3, 0.4],
     label_smoothing: [0.1],
     rank: [4, 16],
   } satisfies Partial<Record<keyof Hyperparameters, readonly number[]>>;

@@ -8,6 +8,7 @@ const REPORT: QualityReport = {
   device: 'a device',
   bits_per_byte: { thumbling: 1.5, chat: 1.75 },
   questions: { all: { yes: 3, of: 4 }, nature: half },
+  questions_sampled: { all: { yes: 1, of: 4 } },
   well_formed: { all: half, ends: half, no_repeats: half, english: half },
   style_instructions: { all: half, list: half },
   declines: { harmful: half, harmless: half },
@@ -25,6 +26,7 @@ it('tells every figure, and the conversations as they were', () => {
   const text = markdown(REPORT, 'npm run bench -- quality');
   expect(text).toContain('| bits per byte, chat | 1.750 |');
   expect(text).toContain('| **short questions** | 3 of 4 (75 %) |');
+  expect(text).toContain('| **short questions, as the page samples** | 1 of 4 (25 %) |');
   expect(text).toContain('| replies well-formed: no repeats | 1 of 2 (50 %) |');
   expect(text).toContain('| expected calibration error of the next token | 0.042 |');
   expect(text).toContain('**You:** Hi  \n**Thumbling:** Hello. How are you?');
