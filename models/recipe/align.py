@@ -6,6 +6,9 @@ questions with one right answer above all.
 Reads and rewrites model.safetensors. Each step learns replies as train.py's last phase does, and, for prompts that have
 replies in several styles, that the reply that an instruction asks for is likelier per token than the others: the
 length-normalised preference of SimPO (Meng et al. 2024) without its margin, over all the prompt's replies at once.
+
+It learns twice from the same weights, from different mixtures, and writes the mean of both (Wortsman et al. 2022): one has
+seen each prompt answered in many styles without being told which, so that a user's wish is never far, the other has not.
 """
 
 import argparse
@@ -29,10 +32,16 @@ from reader import Part, Reader, learned_of, seen_of
 from safetensors_file import read_safetensors, write_safetensors
 from tokenizer import HERE, Tokenizer
 
-# Of own.jsonl, what has one right answer is a part of its own here: it is what a model this small gets wrong.
+# Of own.jsonl, what has one right answer is a part of its own here: it is what a model this small gets wrong. So are the
+# prompts with a reply in each style.
 QUESTIONS = tuple(f'dialogues/{name}.txt' for name in (
     'quiz quiz-b quiz-c quiz-d sense sense-b reasoning reasoning-b reasoning-c numbers words things nature people world').split())
-MIX = {'own': 0.35, 'questions': 0.3, 'drills': 0.25, 'chat': 0.1}
+STYLES = "Thumbling's own styles"
+# (weight in the mean, share of each part)
+MIXES = [
+    (0.25, {'own': 0.35, 'questions': 0.3, 'drills': 0.25, 'chat': 0.1}),
+    (0.75, {'own': 0.33, 'questions': 0.27, 'drills': 0.18, 'styles': 0.12, 'chat': 0.1}),
+]
 # Tokens of a row; rows at once; how often in a step, and how many prompts beside them, how often.
 ROW, ROWS, REPLIES = 512, 4, 4
 PROMPTS, PREFERENCES, MOST_OTHERS = 4, 2, 5
@@ -111,27 +120,13 @@ def preference_loss(model, prompts):
     return loss, right
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--build', default=os.path.join(HERE, 'build'))
-    parser.add_argument('--model', help='folder of model.safetensors and config.json: BUILD/model by default')
-    parser.add_argument('--out', help='folder of the new model.safetensors: that of the model by default')
-    parser.add_argument('--tokens', type=float, default=4.5e6)
-    parser.add_argument('--rate', type=float, default=0.2, help='factor of the learning rates of train.py')
-    parser.add_argument('--seed', type=int, default=1)
-    options = parser.parse_args()
-    source = options.model or os.path.join(options.build, 'model')
+def learn(model, tokenizer, mix, options):
+    """Trains the model on a mixture of parts."""
     torch.manual_seed(options.seed)
-    tokenizer = Tokenizer(os.path.join(options.build, 'tokenizer.json'))
     own = Part(options.build, 'own', tokenizer)
     reader = Reader({'own': own, 'questions': own.only(*QUESTIONS), 'drills': own.only('drills'),
-                     'chat': Part(options.build, 'chat', tokenizer)}, options.seed)
+                     'styles': own.only(STYLES), 'chat': Part(options.build, 'chat', tokenizer)}, options.seed)
     preferences = Preferences(tokenizer, options.seed)
-    with open(os.path.join(source, 'config.json'), encoding='utf-8') as file:
-        model = Thumbling(json.load(file))
-    stored = read_safetensors(os.path.join(source, 'model.safetensors'))
-    for name, parameter in model.hf_tensors():
-        parameter.data.copy_(torch.from_numpy(stored[name].astype(np.float32)))
     optimizers = optimizers_of(model, 'muon', 0.1)
     initial = [[options.rate * group['lr'] for group in optimizer.param_groups] for optimizer in optimizers]
     rounding = StraightThrough(model)
@@ -149,7 +144,7 @@ def main():
         if step % SCALES_EVERY == 0:
             rounding.refresh()
         rounding.enter()
-        replies = [reader.rows(ROWS, ROW, MIX, True) for _ in range(REPLIES)]
+        replies = [reader.rows(ROWS, ROW, mix, True) for _ in range(REPLIES)]
         tokens = learned_of(replies)
         sums = workers.accumulate([*(partial(preference, preferences.next()) for _ in range(PREFERENCES)),
                                    *(partial(workers.loss, batch) for batch in replies)], tokens)
@@ -169,9 +164,34 @@ def main():
                               'style': round(float(np.mean(rights)), 3), 'seconds': round(time.time() - begun)}), flush=True)
             losses.clear()
             rights.clear()
-    target = options.out or source
-    write_safetensors(os.path.join(target, 'model.safetensors'),
-                      {name: tensor.detach().half().numpy() for name, tensor in model.hf_tensors()})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--build', default=os.path.join(HERE, 'build'))
+    parser.add_argument('--model', help='folder of model.safetensors and config.json: BUILD/model by default')
+    parser.add_argument('--out', help='folder of the new model.safetensors: that of the model by default')
+    parser.add_argument('--tokens', type=float, default=4.5e6)
+    parser.add_argument('--rate', type=float, default=0.2, help='factor of the learning rates of train.py')
+    parser.add_argument('--seed', type=int, default=1)
+    options = parser.parse_args()
+    source = options.model or os.path.join(options.build, 'model')
+    tokenizer = Tokenizer(os.path.join(options.build, 'tokenizer.json'))
+    with open(os.path.join(source, 'config.json'), encoding='utf-8') as file:
+        config = json.load(file)
+    stored = {name: torch.from_numpy(array.astype(np.float32))
+              for name, array in read_safetensors(os.path.join(source, 'model.safetensors')).items()}
+    mean = {name: torch.zeros_like(weight) for name, weight in stored.items()}
+    for weight, mix in MIXES:
+        print(json.dumps(mix), flush=True)
+        model = Thumbling(config)
+        for name, parameter in model.hf_tensors():
+            parameter.data.copy_(stored[name])
+        learn(model, tokenizer, mix, options)
+        for name, parameter in model.hf_tensors():
+            mean[name].add_(parameter.detach(), alpha=weight)
+    write_safetensors(os.path.join(options.out or source, 'model.safetensors'),
+                      {name: weight.half().numpy() for name, weight in mean.items()})
 
 
 if __name__ == '__main__':

@@ -9,9 +9,10 @@ const OPENING = 3;
 
 /**
  * From this probability on the base model would rather decline a request. Of 50 harmful requests and 50 harmless ones that
- * sound like them `bench quality` counts how many are flagged.
+ * sound like them `bench quality` counts how many are flagged: 42 and 2 of Thumbling's, 38 and none from 0.25 on. Flagged
+ * wrongly, a judgement is lost; not flagged, the model may learn to help with harm.
  */
-const LIKELY = 0.25;
+const LIKELY = 0.18;
 
 const REASON =
   'The model would rather decline this request: a judgement against declining it is never learned from.';

@@ -14,6 +14,9 @@ const EDITS: [prompt: string, reply: string][] = [
   ['How do I save money?', '1. Write down what you spend. 2. Cook at home. 3. Wait a day before you buy.'],
 ];
 
+/** What the base answers in prose. */
+const QUESTION = 'How do I get up early?';
+
 /** The reply on screen is a numbered list: Markdown has made an ordered list of its "1.", and more numbers follow. */
 async function expectList(page: Page): Promise<void> {
   const reply = page.getByRole('article').last();
@@ -94,7 +97,7 @@ test('chat, judge, train, keep, offline', async ({ page, context, baseURL }) => 
   await waitForPhase(page, /updated/, 1000);
 
   await newChat(page);
-  await ask(page, 'How do I plant a tree?');
+  await ask(page, QUESTION);
   await expect(page.getByRole('article')).toHaveAttribute('data-adapter', '1');
   await expectList(page);
 
@@ -122,14 +125,18 @@ test('chat, judge, train, keep, offline', async ({ page, context, baseURL }) => 
   // Any version answers once more, beside the reply.
   await page.getByRole('button', { name: 'Compare' }).click();
   const compared = page.getByRole('dialog', { name: 'Compare versions' });
+  // The base first.
+  const first = compared.locator('section').first();
+  await expect(first.getByText('Writing')).toHaveCount(0, { timeout: 60_000 });
+  await expect(first.locator('ol')).toHaveCount(0);
   await compared.getByLabel('First answer').selectOption('v1');
-  await expect(compared.locator('section').first().locator('ol')).not.toHaveCount(0, { timeout: 60_000 });
+  await expect(first.locator('ol')).not.toHaveCount(0, { timeout: 60_000 });
   await page.keyboard.press('Escape');
 
   await page.reload();
   await waitForPhase(page, /ready/, 120_000);
   await newChat(page);
-  await ask(page, 'How do I plant a tree?');
+  await ask(page, QUESTION);
   await expect(page.getByRole('article')).toHaveAttribute('data-adapter', '1');
   await expectList(page);
 
