@@ -2,6 +2,7 @@
 import DOMPurify from 'dompurify';
 import { Marked, type Token } from 'marked';
 import remend from 'remend';
+import { breakRunInLists } from './run-in-lists';
 
 export type Block = { kind: 'html'; html: string } | { kind: 'code'; language: string; code: string };
 
@@ -50,7 +51,8 @@ const ALLOWED_ATTRIBUTES = ['href', 'start', 'align', 'target', 'rel'];
  * @param growing The text may end inside a construct, which is then closed for the moment.
  */
 export function renderBlocks(markdown: string, growing: boolean): Block[] {
-  const tokens = marked.lexer(growing ? remend(markdown) : markdown);
+  const lined = breakRunInLists(markdown);
+  const tokens = marked.lexer(growing ? remend(lined) : lined);
   return tokens.filter(({ type }) => type !== 'space' && type !== 'def').map(renderBlock);
 }
 
