@@ -35,11 +35,18 @@ export async function writing(page: Page): Promise<void> {
   await expect(lastReply(page).and(page.locator('[data-state=streaming]'))).toContainText(/\w/);
 }
 
-/** Any word may come next: replies that hardly ever end, to be interrupted. */
+/** Any word may come next, but hardly the end, which has been there in the question: replies to be interrupted. */
 export async function makeItRamble(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Settings' }).first().click();
   const dialog = page.getByRole('dialog');
-  const wild = { Temperature: '2', 'Top-k': '0', 'Top-p': '1', 'Min-p': '0' };
+  const wild = {
+    Temperature: '2',
+    'Top-k': '0',
+    'Top-p': '1',
+    'Min-p': '0',
+    'Repetition penalty': '1.5',
+    'Longest reply': '900',
+  };
   for (const [name, value] of Object.entries(wild)) await dialog.getByLabel(name).fill(value);
   await page.keyboard.press('Escape');
   await expect(dialog).toBeHidden();

@@ -127,7 +127,7 @@ test('chat, judge, train, keep, offline', async ({ page, context, baseURL }) => 
   const compared = page.getByRole('dialog', { name: 'Compare versions' });
   // The base first.
   const first = compared.locator('section').first();
-  await expect(first.getByText('Writing')).toHaveCount(0, { timeout: 60_000 });
+  await expect(first.locator('.prose')).toBeVisible({ timeout: 60_000 });
   await expect(first.locator('ol')).toHaveCount(0);
   await compared.getByLabel('First answer').selectOption('v1');
   await expect(first.locator('ol')).not.toHaveCount(0, { timeout: 60_000 });
