@@ -7,8 +7,9 @@ Reads and rewrites model.safetensors. Each step learns replies as train.py's las
 replies in several styles, that the reply that an instruction asks for is likelier per token than the others: the
 length-normalised preference of SimPO (Meng et al. 2024) without its margin, over all the prompt's replies at once.
 
-It learns twice from the same weights, from different mixtures, and writes the mean of both (Wortsman et al. 2022): one has
-seen each prompt answered in many styles without being told which, so that a user's wish is never far, the other has not.
+It learns twice from the same weights, from different mixtures, and writes the mean of both (Wortsman et al. 2022). One of
+them often shows prompts that are answered in several styles, half of them without an instruction: what a user wishes for
+is then never far.
 """
 
 import argparse
@@ -120,13 +121,8 @@ def preference_loss(model, prompts):
     return loss, right
 
 
-def learn(model, tokenizer, mix, options):
-    """Trains the model on a mixture of parts."""
-    torch.manual_seed(options.seed)
-    own = Part(options.build, 'own', tokenizer)
-    reader = Reader({'own': own, 'questions': own.only(*QUESTIONS), 'drills': own.only('drills'),
-                     'styles': own.only(STYLES), 'chat': Part(options.build, 'chat', tokenizer)}, options.seed)
-    preferences = Preferences(tokenizer, options.seed)
+def learn(model, reader, preferences, mix, options):
+    """Trains the model on a mixture of the reader's parts."""
     optimizers = optimizers_of(model, 'muon', 0.1)
     initial = [[options.rate * group['lr'] for group in optimizer.param_groups] for optimizer in optimizers]
     rounding = StraightThrough(model)
@@ -181,13 +177,17 @@ def main():
         config = json.load(file)
     stored = {name: torch.from_numpy(array.astype(np.float32))
               for name, array in read_safetensors(os.path.join(source, 'model.safetensors')).items()}
+    own = Part(options.build, 'own', tokenizer)
+    parts = {'own': own, 'questions': own.only(*QUESTIONS), 'drills': own.only('drills'), 'styles': own.only(STYLES),
+             'chat': Part(options.build, 'chat', tokenizer)}
     mean = {name: torch.zeros_like(weight) for name, weight in stored.items()}
     for weight, mix in MIXES:
         print(json.dumps(mix), flush=True)
+        torch.manual_seed(options.seed)
         model = Thumbling(config)
         for name, parameter in model.hf_tensors():
             parameter.data.copy_(stored[name])
-        learn(model, tokenizer, mix, options)
+        learn(model, Reader(parts, options.seed), Preferences(tokenizer, options.seed), mix, options)
         for name, parameter in model.hf_tensors():
             mean[name].add_(parameter.detach(), alpha=weight)
     write_safetensors(os.path.join(options.out or source, 'model.safetensors'),
