@@ -190,7 +190,9 @@ def main():
         learn(model, Reader(parts, options.seed), Preferences(tokenizer, options.seed), mix, options)
         for name, parameter in model.hf_tensors():
             mean[name].add_(parameter.detach(), alpha=weight)
-    write_safetensors(os.path.join(options.out or source, 'model.safetensors'),
+    target = options.out or source
+    os.makedirs(target, exist_ok=True)
+    write_safetensors(os.path.join(target, 'model.safetensors'),
                       {name: weight.half().numpy() for name, weight in mean.items()})
 
 
