@@ -172,6 +172,9 @@ def main():
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args()
     source = options.model or os.path.join(options.build, 'model')
+    target = options.out or source
+    # Before the hours of training, not after them: a folder that cannot be made is known at once.
+    os.makedirs(target, exist_ok=True)
     tokenizer = Tokenizer(os.path.join(options.build, 'tokenizer.json'))
     with open(os.path.join(source, 'config.json'), encoding='utf-8') as file:
         config = json.load(file)
@@ -190,8 +193,6 @@ def main():
         learn(model, Reader(parts, options.seed), Preferences(tokenizer, options.seed), mix, options)
         for name, parameter in model.hf_tensors():
             mean[name].add_(parameter.detach(), alpha=weight)
-    target = options.out or source
-    os.makedirs(target, exist_ok=True)
     write_safetensors(os.path.join(target, 'model.safetensors'),
                       {name: weight.half().numpy() for name, weight in mean.items()})
 
