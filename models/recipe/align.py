@@ -7,9 +7,9 @@ Reads and rewrites model.safetensors. Each step learns replies as train.py's las
 replies in several styles, that the reply that an instruction asks for is likelier per token than the others: the
 length-normalised preference of SimPO (Meng et al. 2024) without its margin, over all the prompt's replies at once.
 
-It learns twice from the same weights, from different mixtures, and writes the mean of both (Wortsman et al. 2022). One of
-them often shows prompts that are answered in several styles, half of them without an instruction: what a user wishes for
-is then never far.
+It learns in stages: several times from the same weights, from different mixtures, after which the mean of what came of it
+goes on (Wortsman et al. 2022). The later mixtures often show prompts that are answered in several styles, half of them without
+an instruction: what a user wishes for is then never far.
 """
 
 import argparse
@@ -33,15 +33,32 @@ from reader import Part, Reader, learned_of, seen_of
 from safetensors_file import read_safetensors, write_safetensors
 from tokenizer import HERE, Tokenizer
 
-# Of own.jsonl, what has one right answer is a part of its own here: it is what a model this small gets wrong. So are the
-# prompts with a reply in each style.
-QUESTIONS = tuple(f'dialogues/{name}.txt' for name in (
-    'quiz quiz-b quiz-c quiz-d sense sense-b reasoning reasoning-b reasoning-c numbers words things nature people world').split())
-STYLES = "Thumbling's own styles"
-# (weight in the mean, share of each part)
-MIXES = [
-    (0.25, {'own': 0.35, 'questions': 0.3, 'drills': 0.25, 'chat': 0.1}),
-    (0.75, {'own': 0.33, 'questions': 0.27, 'drills': 0.18, 'styles': 0.12, 'chat': 0.1}),
+
+def dialogues(names):
+    return [f'dialogues/{name}.txt' for name in names.split()]
+
+
+# Parts of own.jsonl that are mixed in by themselves: what has one right answer, which is what a model this small gets
+# wrong; everyday "How do I …?", which it else declines, as harmful requests begin like that too; the prompts with a reply
+# in each style.
+OWN_PARTS = {
+    'questions': dialogues('quiz quiz-b quiz-c quiz-d sense sense-b reasoning reasoning-b reasoning-c numbers words things '
+                           'nature people world'),
+    'help': dialogues('howto-b howto advice help'),
+    'drills': ['drills'],
+    'styles': ["Thumbling's own styles"],
+}
+ANSWERS = {'own': 0.35, 'questions': 0.3, 'drills': 0.25, 'chat': 0.1}
+STYLED = {'own': 0.33, 'questions': 0.27, 'drills': 0.18, 'styles': 0.12, 'chat': 0.1}
+HELPFUL = {'own': 0.26, 'questions': 0.26, 'help': 0.1, 'drills': 0.15, 'styles': 0.15, 'chat': 0.08}
+WILLING = {'own': 0.27, 'questions': 0.2, 'help': 0.05, 'drills': 0.08, 'styles': 0.3, 'chat': 0.1}
+# Shares of a part of what is read. HELPFUL answers at more length; WILLING knows every style.
+# A stage's tokens and rate, as factors of the options'; the weight of what it begins with in the mean that it ends with;
+# for each time that it learns its weight in that mean, its mixture, its seed.
+STAGES = [
+    {'tokens': 1, 'rate': 1, 'keep': 0, 'mixes': [
+        (0.15, ANSWERS, 1), (0.28, STYLED, 1), (0.27, STYLED, 2), (0.15, HELPFUL, 1), (0.15, HELPFUL, 2)]},
+    {'tokens': 2 / 9, 'rate': 0.6, 'keep': 0.5, 'mixes': [(0.5, WILLING, 1)]},
 ]
 # Tokens of a row; rows at once; how often in a step, and how many prompts beside them, how often.
 ROW, ROWS, REPLIES = 512, 4, 4
@@ -110,10 +127,11 @@ def preference_loss(model, prompts):
         ids[row, :len(tokens)] = tokens
         learned[row, :len(tokens)] = wanted
     rows, columns = learned[:, 1:].nonzero()
-    there = torch.from_numpy
-    documents = torch.zeros(len(sequences), longest - 1, dtype=torch.long)
+    device = model.embed_tokens.device
+    there = lambda array: torch.from_numpy(array).to(device)
+    documents = torch.zeros(len(sequences), longest - 1, dtype=torch.long, device=device)
     logprobs = model.logprobs(there(ids[:, :-1].copy()), documents, there(rows), there(columns), there(ids[rows, columns + 1]))
-    means = torch.zeros(len(sequences)).index_add(0, there(rows), logprobs) / there(learned.sum(1))
+    means = torch.zeros(len(sequences), device=device).index_add(0, there(rows), logprobs) / there(learned.sum(1))
     loss, right = 0.0, 0
     for of in means.split([len(prompt) for prompt in prompts]):
         loss = loss - (BETA * of).log_softmax(0)[0]
@@ -121,22 +139,26 @@ def preference_loss(model, prompts):
     return loss, right
 
 
-def learn(model, reader, preferences, mix, options):
-    """Trains the model on a mixture of the reader's parts."""
+def learn(model, parts, tokenizer, mix, seed, most, rate):
+    """Trains the model on so many tokens of a mixture of parts. @param rate factor of train.py's learning rates"""
+    print(json.dumps(mix), flush=True)
+    torch.manual_seed(seed)
+    reader, preferences = Reader(parts, seed), Preferences(tokenizer, seed)
     optimizers = optimizers_of(model, 'muon', 0.1)
-    initial = [[options.rate * group['lr'] for group in optimizer.param_groups] for optimizer in optimizers]
+    initial = [[rate * group['lr'] for group in optimizer.param_groups] for optimizer in optimizers]
     rounding = StraightThrough(model)
-    workers = Workers(model, [], 'cpu', os.cpu_count())
+    device = model.embed_tokens.device.type
+    workers = Workers(model, [], device, 1 if device == 'cuda' else os.cpu_count())
     seen, step, begun = 0, 0, time.time()
     losses, rights = [], []
 
     def preference(batch):
-        with torch.autocast('cpu', torch.bfloat16, enabled=workers.native):
+        with torch.autocast(device, torch.bfloat16, enabled=workers.native):
             loss, right = preference_loss(model, batch)
         rights.append(right / PROMPTS)
         return WEIGHT * loss
 
-    while seen < options.tokens:
+    while seen < most:
         if step % SCALES_EVERY == 0:
             rounding.refresh()
         rounding.enter()
@@ -147,7 +169,7 @@ def learn(model, reader, preferences, mix, options):
         losses.append(sum(map(float, sums[PREFERENCES:])) / tokens)
         rounding.leave()
         torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
-        progress = seen / options.tokens
+        progress = seen / most
         for optimizer, rates in zip(optimizers, initial):
             for group, lr in zip(optimizer.param_groups, rates):
                 group['lr'] = lr * min(1, step / 10) * (1 - progress)
@@ -155,11 +177,16 @@ def learn(model, reader, preferences, mix, options):
         model.zero_grad(set_to_none=True)
         seen += seen_of(replies)
         step += 1
-        if step % LOG_EVERY == 0 or seen >= options.tokens:
+        if step % LOG_EVERY == 0 or seen >= most:
             print(json.dumps({'step': step, 'tokens': seen, 'loss': round(float(np.mean(losses)), 4),
                               'style': round(float(np.mean(rights)), 3), 'seconds': round(time.time() - begun)}), flush=True)
             losses.clear()
             rights.clear()
+
+
+def load(model, weights):
+    for name, parameter in model.hf_tensors():
+        parameter.data.copy_(weights[name])
 
 
 def main():
@@ -169,6 +196,7 @@ def main():
     parser.add_argument('--out', help='folder of the new model.safetensors: that of the model by default')
     parser.add_argument('--tokens', type=float, default=4.5e6)
     parser.add_argument('--rate', type=float, default=0.2, help='factor of the learning rates of train.py')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--seed', type=int, default=1)
     options = parser.parse_args()
     source = options.model or os.path.join(options.build, 'model')
@@ -181,20 +209,20 @@ def main():
     stored = {name: torch.from_numpy(array.astype(np.float32))
               for name, array in read_safetensors(os.path.join(source, 'model.safetensors')).items()}
     own = Part(options.build, 'own', tokenizer)
-    parts = {'own': own, 'questions': own.only(*QUESTIONS), 'drills': own.only('drills'), 'styles': own.only(STYLES),
-             'chat': Part(options.build, 'chat', tokenizer)}
-    mean = {name: torch.zeros_like(weight) for name, weight in stored.items()}
-    for weight, mix in MIXES:
-        print(json.dumps(mix), flush=True)
-        torch.manual_seed(options.seed)
-        model = Thumbling(config)
-        for name, parameter in model.hf_tensors():
-            parameter.data.copy_(stored[name])
-        learn(model, Reader(parts, options.seed), Preferences(tokenizer, options.seed), mix, options)
-        for name, parameter in model.hf_tensors():
-            mean[name].add_(parameter.detach(), alpha=weight)
+    parts = {'own': own, 'chat': Part(options.build, 'chat', tokenizer),
+             **{name: own.only(*sources) for name, sources in OWN_PARTS.items()}}
+    model = Thumbling(config).to(options.device)
+    for stage in STAGES:
+        tokens, rate = stage['tokens'] * options.tokens, stage['rate'] * options.rate
+        mean = {name: stage['keep'] * weight for name, weight in stored.items()}
+        for weight, mix, seed in stage['mixes']:
+            load(model, stored)
+            learn(model, parts, tokenizer, mix, options.seed + seed - 1, tokens, rate)
+            for name, parameter in model.hf_tensors():
+                mean[name].add_(parameter.detach().cpu(), alpha=weight)
+        stored = mean
     write_safetensors(os.path.join(target, 'model.safetensors'),
-                      {name: weight.half().numpy() for name, weight in mean.items()})
+                      {name: weight.half().numpy() for name, weight in stored.items()})
 
 
 if __name__ == '__main__':

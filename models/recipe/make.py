@@ -1,6 +1,6 @@
 """The whole recipe, from the data to the model folder that the page loads.
 
-    python3 models/recipe/make.py --corpora FOLDER [--size small] [--tokens 110e6] [--teachers 2] [--out models/thumbling] [--smoke]
+    python3 models/recipe/make.py --corpora FOLDER [--size small] [--tokens 220e6] [--teachers 2] [--out models/thumbling] [--smoke]
 
 Each step is a script of its own that can be run alone; a training that was cut off goes on where it was. --smoke takes a
 little of everything and tiny models, to see that all of it works: two minutes. Options of train.py are passed on to it.
@@ -43,7 +43,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--corpora', help='folder of the third-party corpora')
     parser.add_argument('--size', default='small')
-    parser.add_argument('--tokens', default='110e6', help='that the model sees')
+    parser.add_argument('--tokens', default='220e6', help='that the model sees')
     parser.add_argument('--teachers', type=int, default=2, help='larger models that are trained before it and teach it')
     parser.add_argument('--teacher-tokens', default='50e6', help='that each teacher sees')
     parser.add_argument('--vocabulary', default='6144')

@@ -150,7 +150,7 @@ def main():
     parser.add_argument('--build', default=os.path.join(HERE, 'build'))
     parser.add_argument('--out', help='folder of the checkpoint, the log and the model: BUILD by default')
     parser.add_argument('--size', default='small', choices=['small', 'medium', 'smoke'])
-    parser.add_argument('--tokens', type=float, default=110e6)
+    parser.add_argument('--tokens', type=float, default=220e6)
     parser.add_argument('--batch', type=int, default=32768 if torch.cuda.is_available() else 8192, help='tokens a step')
     parser.add_argument('--micro', type=int, default=32768 if torch.cuda.is_available() else 1024, help='tokens at once')
     parser.add_argument('--optimizer', default='muon', choices=['muon', 'adamw'])

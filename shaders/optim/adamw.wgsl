@@ -10,8 +10,9 @@
 
 struct AdamW {
   learning_rate: f32,
-  beta_1: f32,
-  beta_2: f32,
+  // 1 − beta: what the step's own gradient weighs in the moments. Computed here it would have lost three digits.
+  share_1: f32,
+  share_2: f32,
   epsilon: f32,
   weight_decay: f32,
   max_grad_norm: f32,
@@ -35,8 +36,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let clip = min(1.0, adamw.max_grad_norm / (sqrt(squares) + 1e-6));
   let g = gradients[id.x] * clip;
-  let m = mix(g, first_moments[id.x], adamw.beta_1);
-  let v = mix(g * g, second_moments[id.x], adamw.beta_2);
+  let m = first_moments[id.x] + adamw.share_1 * (g - first_moments[id.x]);
+  let v = second_moments[id.x] + adamw.share_2 * (g * g - second_moments[id.x]);
   let p = parameters[id.x];
   let update = m / adamw.correction_1 / (sqrt(v / adamw.correction_2) + adamw.epsilon);
   let below_top = f32(LAYERS - 1u - id.x / LAYER_QUADS);

@@ -52,7 +52,10 @@ export interface GateLimits {
   correct: number;
   /** and the share of the base model's log-odds that either may lose where that is more: a sure model has more to lose. */
   odds: number;
-  /** Largest probability that what was learned is chance. */
+  /**
+   * Largest probability that what was learned is chance. The gains of one cross-fitting share their training, so chance is
+   * likelier than the test says.
+   */
   chance: number;
 }
 
@@ -67,7 +70,7 @@ export const GATE_LIMITS: GateLimits = {
   decline: 0.5,
   correct: 0.2,
   odds: 0.05,
-  chance: 0.025,
+  chance: 0.01,
 };
 
 export interface GateResult {

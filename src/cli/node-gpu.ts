@@ -9,8 +9,13 @@ let dawn: GPU | undefined;
 export function nodeGpu(): GPU {
   if (dawn) return dawn;
   Object.assign(globalThis, globals);
-  restBetweenTurns();
+  if (onProcessor()) restBetweenTurns();
   return (dawn = create([]));
+}
+
+/** Whether Vulkan has been pointed to a driver that computes on the processor. */
+function onProcessor(): boolean {
+  return /lvp|swiftshader/.test(process.env['VK_DRIVER_FILES'] ?? '');
 }
 
 /**

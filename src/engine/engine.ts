@@ -12,6 +12,7 @@ import { exportAdapter, exportReceipt, importAdapter, receiptFile } from './exch
 import { Judgements } from './judgements';
 import { adapterOf, describe, type ModelHost, openModel } from './model-host';
 import { measureSpeed } from './speed';
+import { idleStatus } from './status';
 import { type UpdateEnd, Updates } from './updates';
 
 export interface EngineDependencies {
@@ -358,22 +359,7 @@ export class Engine {
       });
       return;
     }
-    const end = this.lastEnd;
-    if (end?.decision === 'kept') {
-      this.post({ type: 'phase', phase: 'updated', detail: `Now v${end.version ?? ''}. ${end.reason}` });
-    } else if (end?.decision === 'refused') {
-      this.post({ type: 'phase', phase: 'refused', detail: end.reason });
-    } else if (end?.decision === 'failed') {
-      this.post({ type: 'phase', phase: 'error', detail: end.reason });
-    } else {
-      this.post({ type: 'phase', phase: 'ready', detail: this.prospect(waiting, missing) });
-    }
-  }
-
-  private prospect(waiting: number, missing: number): string {
-    if (waiting === 0) return 'Ready. Rate or edit a reply and it will learn.';
-    if (!this.settings.autoTrain || missing === 0) return `${waiting} to learn from. Press “Train now”.`;
-    return `Trains after ${missing} more.`;
+    this.post(idleStatus(this.lastEnd, waiting, this.settings.autoTrain ? missing : 0));
   }
 
   private async changeConversation(id: string, changes: { headId?: string; title?: string }): Promise<void> {

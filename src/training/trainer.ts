@@ -374,7 +374,8 @@ export class Trainer {
 
   private writeAdamW({ learning_rate, layer_decay, weight_decay, max_grad_norm }: Hyperparameters): void {
     const corrections = [1 - BETA_1 ** this.steps, 1 - BETA_2 ** this.steps];
-    const values = [learning_rate, BETA_1, BETA_2, EPSILON, weight_decay, max_grad_norm, ...corrections];
+    const shares = [1 - BETA_1, 1 - BETA_2];
+    const values = [learning_rate, ...shares, EPSILON, weight_decay, max_grad_norm, ...corrections];
     this.gpu.write(this.buffers.adamw, new Float32Array([...values, layer_decay]));
   }
 }

@@ -253,14 +253,14 @@ describe('the gain on judgements that training has not seen', () => {
     Array.from({ length: 16 }, (_, i) => (negative.includes(i + 1) ? -(i + 1) : i + 1));
 
   it('must not look like chance once there are enough of them: large losses weigh more than small ones', async () => {
-    const good = await gainOf(ranks(1, 2, 3, 4, 5, 14));
+    const good = await gainOf(ranks(1, 2, 3, 4, 5, 8));
     expect(good.kept).toBe(true);
-    expect(good.gain).toMatchObject({ before: 0.5, after: 0.625, count: 16, limit: 0.025 });
-    // Wilcoxon and Wilcox 1964: 29 of 16 ranks' sum is critical for 0.025.
-    expect(good.gain?.p).toBeCloseTo(0.0222, 4);
-    const weak = await gainOf(ranks(14, 16));
+    expect(good.gain).toMatchObject({ before: 0.5, after: 0.625, count: 16, limit: 0.01 });
+    // Wilcoxon and Wilcox 1964: 23 of 16 ranks' sum is critical for 0.01.
+    expect(good.gain?.p).toBeCloseTo(0.0091, 4);
+    const weak = await gainOf(ranks(8, 16));
     expect(weak.kept).toBe(false);
-    expect(weak.gain?.p).toBeCloseTo(0.0253, 4);
+    expect(weak.gain?.p).toBeCloseTo(0.0107, 4);
     expect(weak.reason).toBe(
       'Refused: of 16 judgements it had not seen it became surer of 14, which may be chance.',
     );

@@ -52,11 +52,14 @@ describe.each([
       // Of very different magnitude from parameter to parameter.
       const gradients = randomRows(random, 1, size).map((g, i) => Math.fround(g * 10 ** (-i % 3)));
       const { lr, beta1, beta2, eps, weight_decay } = settings;
-      const corrections = [1 - beta1 ** step, 1 - beta2 ** step];
+      const [shares, corrections] = [
+        [1 - beta1, 1 - beta2],
+        [1 - beta1 ** step, 1 - beta2 ** step],
+      ];
       const result = await bench.run({
         storage: { ...storage, gradients: withRest(gradients) },
         uniforms: {
-          uniform: Float32Array.of(lr, beta1, beta2, eps, weight_decay, clip, ...corrections, 0.6, 0, 0, 0),
+          uniform: Float32Array.of(lr, ...shares, eps, weight_decay, clip, ...corrections, 0.6, 0, 0, 0),
         },
         size: {},
         dispatches: ({ uniform, ...arena }) => [

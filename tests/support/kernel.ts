@@ -145,7 +145,8 @@ export function tileForms(own: Tile): { name: string; tile: Tile }[] {
     { name: 'as this device has it', changes: {} },
     {
       name: 'of other heights',
-      changes: { rows: own.rows === 4 ? 16 : 4, attention: own.attention === 8 ? 32 : 8 },
+      // Tiles are of 4 rows only.
+      changes: { rows: own.rows === 4 ? 16 : 4, tiled: false, attention: own.attention === 8 ? 32 : 8 },
     },
     { name: 'loads shared by four', changes: { lanes: 4, exact: false } },
     { name: 'no loads shared', changes: { lanes: 1 } },

@@ -1,7 +1,7 @@
 import { mean } from '../../adaptation/margins';
 import { GATE_FIGURES, type GateFigure } from '../../shared/records';
 import { csvOf } from './csv';
-import { grouped } from './runs';
+import { devicesOf, grouped } from './runs';
 import type { SimulatedUser } from './users';
 
 /** What the gate made of a simulated user's first update. */
@@ -12,6 +12,7 @@ export interface GateRow extends SimulatedUser {
   figures: GateFigure[];
   training_seconds: number;
   gate_seconds: number;
+  device: string;
 }
 
 /** One line an update. */
@@ -28,7 +29,7 @@ export function gateCsv(rows: readonly GateRow[]): string {
 /** Shares kept, and what the others failed by. */
 export function gateMarkdown(
   rows: readonly GateRow[],
-  { command, device }: { command: string; device: string },
+  { command }: { command: string },
 ): string {
   const groups = grouped(rows, ({ labels, signals, k }) => `${labels} | ${signals} | ${k}`);
   const body = [...groups].map(([group, members]) => {
@@ -46,7 +47,7 @@ export function gateMarkdown(
   });
   return `# What the gate keeps
 
-Written by \`${command}\` on ${device}. The first update of simulated users who like one style: honest ones, and ones who
+Written by \`${command}\` on ${devicesOf(rows)}. The first update of simulated users who like one style: honest ones, and ones who
 judge by tossing a coin (of whom nothing can be learned) or get one judgement in five wrong. An update can fail by several
 figures. Time: the gate's beside that of the training it judges.
 

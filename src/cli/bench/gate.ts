@@ -1,3 +1,4 @@
+import { GATE_LIMITS } from '../../adaptation/gate';
 import { judges, stepsFor } from '../../adaptation/plan';
 import { readModelTexts } from '../../adaptation/texts';
 import { runUpdate } from '../../adaptation/update';
@@ -37,7 +38,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   const trainer = await Trainer.create(runtime, { rows: 512 });
   const { train: prompts } = await readStyles(STYLES_FILE);
   const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
-  const conditions = { model: identity.sha256, hyperparameters };
+  const conditions = { model: identity.sha256, hyperparameters, limits: GATE_LIMITS };
   const done = options.resume === undefined ? [] : await readDone<GateRow>(options.resume, conditions);
 
   const runOne = async (run: SimulatedUser): Promise<GateRow> => {
@@ -70,6 +71,7 @@ export async function bench(args: readonly string[]): Promise<void> {
       figures,
       training_seconds: (gateStarted - started) / 1000,
       gate_seconds: (performance.now() - gateStarted) / 1000,
+      device: runtime.gpu.info.description,
     };
   };
 
@@ -85,7 +87,6 @@ export async function bench(args: readonly string[]): Promise<void> {
     'gate.csv': gateCsv(rows),
     'gate.md': gateMarkdown(rows, {
       command: `npm run cli -- bench ${withoutResume(args).join(' ')}`,
-      device: runtime.gpu.info.description,
     }),
   });
 }

@@ -37,7 +37,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     rank: hyperparameters.rank,
     questions: options.questions,
   });
-  const { identity, held, device, classifierAccuracy } = workbench;
+  const { identity, held, classifierAccuracy } = workbench;
   const conditions = { model: identity.sha256, held, hyperparameters };
   const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
   const rows: BenchRow[] = [];
@@ -54,7 +54,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   const command = `npm run cli -- bench ${withoutResume(args).join(' ')}`;
   await writeFiles(options.out, {
     'personalize.csv': personalizeCsv(rows),
-    'personalize.md': personalizeMarkdown(rows, { command, hyperparameters, device, classifierAccuracy }),
+    'personalize.md': personalizeMarkdown(rows, { command, hyperparameters, classifierAccuracy }),
     'personalize.svg': personalizeChart(rows),
   });
 }

@@ -2,7 +2,7 @@ import type { Hyperparameters } from '../../training/types';
 import type { BenchRow } from './personalize';
 import { chart } from './chart';
 import { csvOf } from './csv';
-import { grouped } from './runs';
+import { devicesOf, grouped } from './runs';
 
 const COLUMNS = [
   'style',
@@ -43,7 +43,6 @@ export interface ReportOptions {
   /** What was typed. */
   command: string;
   hyperparameters: Hyperparameters;
-  device: string;
   /** Held-out accuracy of the classifier that judges the replies' style. */
   classifierAccuracy: number;
 }
@@ -79,7 +78,7 @@ type Figure =
 /** Means over seeds, with the least and largest accuracy, and what the model now says. */
 export function personalizeMarkdown(
   rows: readonly BenchRow[],
-  { command, hyperparameters, device, classifierAccuracy }: ReportOptions,
+  { command, hyperparameters, classifierAccuracy }: ReportOptions,
 ): string {
   const groups = grouped(rows, ({ style, signals, labels, k }) => `${style} ${signals} ${labels} ${k}`);
   const body = [...groups.values()].map((group) => {
@@ -109,7 +108,7 @@ export function personalizeMarkdown(
   const seeds = new Set(rows.map((row) => row.seed)).size;
   return `# What K signals of a simulated user do
 
-Written by \`${command}\` on ${device}: the int4 model, trained by the WGSL kernels. Means over ${seeds} seed(s); in
+Written by \`${command}\` on ${devicesOf(rows)}: the int4 model, trained by the WGSL kernels. Means over ${seeds} seed(s); in
 brackets the range, or the base model's figure. Accuracy: of all held-out pairs (the style's reply beside each other
 style's; for a user who likes what is shorter, any two replies) the share that the implicit reward log π/π_ref orders as the user would; the base has 0.5 by construction.
 Own style, lists and words: own greedy replies to all held-out prompts. Own style is judged by a logistic regression on

@@ -29,12 +29,13 @@ interface BenchEngine {
   trainer: Trainer;
   generator: Generator;
   slot: AdapterSlot;
+  /** In words. */
+  device: string;
 }
 
 /** A model, and simulated users to train it for. */
 export interface Workbench {
   identity: ModelIdentity;
-  device: string;
   /** Held-out prompts. */
   held: number;
   /** Held-out accuracy of the classifier that judges the replies' style. */
@@ -67,6 +68,7 @@ export async function openBench({
     slot,
     trainer: await Trainer.create(runtime, { rows: 512 }),
     generator: await Generator.create(runtime, slot),
+    device: runtime.gpu.info.description,
   };
   const all = await readStyles(STYLES_FILE);
   const data: BenchData = {
@@ -81,7 +83,6 @@ export async function openBench({
   let baseline: Baseline | undefined;
   return {
     identity,
-    device: runtime.gpu.info.description,
     held: data.held.length,
     classifierAccuracy: heldOutAccuracy,
     async run(run, hyperparameters) {
@@ -119,6 +120,7 @@ export interface BenchRow extends SimulatedUser {
   own_kl: number;
   steps: number;
   seconds_per_step: number;
+  device: string;
   samples: { prompt: string; base: string; adapted: string }[];
 }
 
@@ -232,6 +234,7 @@ async function runOne(
     own_kl: ownKl,
     steps: results.length,
     seconds_per_step: seconds / results.length,
+    device: engine.device,
     samples: data.held.slice(0, 5).map(({ prompt }, i) => ({
       prompt,
       base: baseline.replies[i] ?? '',

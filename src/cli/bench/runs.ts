@@ -22,6 +22,11 @@ export async function readDone<Row>(path: string, conditions: object): Promise<R
   });
 }
 
+/** What the rows were measured on, in words: a bench that was resumed may have moved. */
+export function devicesOf(rows: readonly { device: string }[]): string {
+  return [...new Set(rows.map(({ device }) => device))].join(' and ');
+}
+
 /** Whether a row is of this run: it has all of its fields. */
 export function sameRun<Run extends object>(run: Run, row: Run): boolean {
   return Object.entries(run).every(([key, value]) => row[key as keyof Run] === value);

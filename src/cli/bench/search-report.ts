@@ -1,6 +1,7 @@
 import { GATE_LIMITS } from '../../adaptation/gate';
 import type { Hyperparameters } from '../../training/types';
 import { csvOf } from './csv';
+import { devicesOf } from './runs';
 
 /** What some hyperparameters did for all users. */
 export interface Trial {
@@ -14,6 +15,7 @@ export interface Trial {
   forgetting: number;
   /** Of the training. */
   seconds: number;
+  device: string;
 }
 
 /** Accuracy is what the model has understood, the style of its own replies what people see of it: both count alike. */
@@ -53,7 +55,7 @@ export function searchCsv(trials: readonly Trial[]): string {
 export function searchMarkdown(
   trials: readonly Trial[],
   best: Trial,
-  { command, device }: { command: string; device: string },
+  { command }: { command: string },
 ): string {
   const rows = trials.map((trial) => {
     const cells = [
@@ -68,7 +70,7 @@ export function searchMarkdown(
   });
   return `# Which hyperparameters serve best
 
-Written by \`${command}\` on ${device}. Each trial trains all simulated users anew with one hyperparameter changed from the
+Written by \`${command}\` on ${devicesOf(trials)}. Each trial trains all simulated users anew with one hyperparameter changed from the
 best so far. Score: the mean of held-out accuracy and of the share of own replies in the wanted style, over all users;
 forgetting (bits a token, of the user where it is worst) beyond ${GATE_LIMITS.forgetting} loses to less.
 

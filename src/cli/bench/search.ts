@@ -6,7 +6,7 @@ import { parseOptions } from '../args';
 import { modelHyperparameters } from '../hyperparameters';
 import { log, printJson, writeFiles } from '../io';
 import { openBench } from './personalize';
-import { listOption, readDone, sameRun, withoutResume } from './runs';
+import { devicesOf, listOption, readDone, sameRun, withoutResume } from './runs';
 import { isBetter, searchCsv, searchMarkdown, type Trial } from './search-report';
 import { USER_OPTIONS, usersOf } from './users';
 
@@ -83,6 +83,7 @@ export async function bench(args: readonly string[]): Promise<void> {
           ...rows.map(({ anchor_bits, anchor_bits_base }) => anchor_bits - anchor_bits_base),
         ),
         seconds: mean(rows.map(({ steps, seconds_per_step }) => steps * seconds_per_step)),
+        device: devicesOf(rows),
       };
     };
     const known = done.find((trial) => sameRun<Hyperparameters>(hyperparameters, trial.hyperparameters));
@@ -110,7 +111,6 @@ export async function bench(args: readonly string[]): Promise<void> {
       'search.csv': searchCsv(trials),
       'search.md': searchMarkdown(trials, best, {
         command: `npm run cli -- bench ${withoutResume(args).join(' ')}`,
-        device: workbench.device,
       }),
     });
   }

@@ -1,7 +1,7 @@
 import { mean } from '../../adaptation/margins';
 import { chart } from './chart';
 import { csvOf } from './csv';
-import { grouped } from './runs';
+import { devicesOf, grouped } from './runs';
 import type { Preference } from './styles';
 
 export interface SwitchRun {
@@ -25,6 +25,7 @@ export interface SwitchRow extends SwitchRun {
   /** Held-out accuracy of the version in use for the old taste and the new one. */
   accuracy_from: number;
   accuracy_to: number;
+  device: string;
 }
 
 /** What counts as having learned the new taste. */
@@ -55,7 +56,7 @@ export function switchCsv(rows: readonly SwitchRow[]): string {
 /** How many signals of the new taste it takes, with and without the detector. */
 export function switchMarkdown(
   rows: readonly SwitchRow[],
-  { command, device, before }: { command: string; device: string; before: number },
+  { command, before }: { command: string; before: number },
 ): string {
   const body = [...kinds(rows)].map(([kind, members]) => {
     const users = [...grouped(members, ({ seed }) => String(seed)).values()];
@@ -74,7 +75,7 @@ export function switchMarkdown(
   });
   return `# When the user changes their mind
 
-Written by \`${command}\` on ${device}. Simulated users give ${before} signals of one taste, then signals of another, and the
+Written by \`${command}\` on ${devicesOf(rows)}. Simulated users give ${before} signals of one taste, then signals of another, and the
 page's own updates run in between. Needed: signals of the new taste until its held-out accuracy is ${GOAL}, a figure
 for each seed, – where they were not enough. Noticed: signals after which the detector found the change; a negative figure
 is a false alarm. Last: accuracy for the new taste at the end.

@@ -127,6 +127,7 @@ export async function bench(args: readonly string[]): Promise<void> {
         outdated: outdated.size,
         accuracy_from: accuracy('from'),
         accuracy_to: accuracy('to'),
+        device: runtime.gpu.info.description,
       });
     }
     return rows;
@@ -150,7 +151,6 @@ export async function bench(args: readonly string[]): Promise<void> {
     'switch.csv': switchCsv(rows),
     'switch.md': switchMarkdown(rows, {
       command: `npm run cli -- bench ${withoutResume(args).join(' ')}`,
-      device: runtime.gpu.info.description,
       before,
     }),
     'switch.svg': switchChart(rows, before),

@@ -17,6 +17,7 @@ const row = (changes: Partial<GateRow>): GateRow => ({
   ],
   training_seconds: 10,
   gate_seconds: 5,
+  device: 'a device',
   ...changes,
 });
 const refused = row({
@@ -33,7 +34,7 @@ describe('the report of the gate', () => {
   });
 
   it('counts what was kept, and what the rest failed by', () => {
-    const report = gateMarkdown([row({}), row({ scale: 0.5 }), refused], { command: 'x', device: 'y' });
+    const report = gateMarkdown([row({}), row({ scale: 0.5 }), refused], { command: 'x' });
     expect(report).toMatch('| honest | pairs | 20 | 2 of 2 (1 at half strength) | – | 0.50 |');
     expect(report).toMatch('| coin | pairs | 20 | 0 of 1 | unseen_gain 1 | 0.50 |');
     // Honest users only; forgetting as a difference.

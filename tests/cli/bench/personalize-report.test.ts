@@ -32,6 +32,7 @@ function row(changes: Partial<BenchRow>): BenchRow {
     steps: 30,
     own_kl: 0.05,
     seconds_per_step: 0.5,
+    device: 'a device',
     samples: [{ prompt: 'Tea | coffee?', base: 'Tea.', adapted: '1. Tea.\n2. Coffee.' }],
     ...changes,
   };
@@ -40,7 +41,7 @@ function row(changes: Partial<BenchRow>): BenchRow {
 const ROWS = [
   row({}),
   row({ seed: 2, accuracy: 0.8, own_style_share: 0.6 }),
-  row({ k: 5, accuracy: 0.6 }),
+  row({ k: 5, accuracy: 0.6, device: 'another' }),
   row({ signals: 'thumbs', accuracy: 0.7 }),
 ];
 
@@ -74,13 +75,12 @@ describe('the report', () => {
     const text = personalizeMarkdown(ROWS, {
       command: 'npm run cli -- bench personalize',
       hyperparameters: DEFAULT_HYPERPARAMETERS,
-      device: 'a device',
       classifierAccuracy: 0.873,
     });
     expect(text).toContain(
       '| list | pairs | honest | 20 | 0.850 (0.800–0.900) | 70 % (10 %) | 75 % (5 %) | 12.0 (16.0) | +0.050 | -0.020 | 0.050 | 30 |',
     );
-    expect(text).toContain('`npm run cli -- bench personalize` on a device');
+    expect(text).toContain('`npm run cli -- bench personalize` on a device and another:');
     expect(text).toContain('names 87 % of the held-out replies');
     // Bars and line ends of a reply must not break its table.
     expect(text).toContain('| Tea \\| coffee? | Tea. | 1. Tea. 2. Coffee. |');

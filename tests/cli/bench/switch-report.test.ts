@@ -14,6 +14,7 @@ const row = (changes: Partial<SwitchRow>): SwitchRow => ({
   outdated: 0,
   accuracy_from: 0.9,
   accuracy_to: 0.4,
+  device: 'a device',
   ...changes,
 });
 
@@ -28,7 +29,7 @@ const ROWS = [
 
 describe('the report on users who change their mind', () => {
   it('counts the signals of the new taste alone', () => {
-    const text = switchMarkdown(ROWS, { command: 'npm run cli', device: 'a device', before: 8 });
+    const text = switchMarkdown(ROWS, { command: 'npm run cli', before: 8 });
     expect(text).toContain('| list | short | pairs | on | 8, – | 8, – | 0.800 |');
     expect(text).toContain('| list | short | pairs | off | – | – | 0.500 |');
   });
