@@ -48,11 +48,11 @@ OWN_PARTS = {
     'drills': ['drills'],
     'styles': ["Thumbling's own styles"],
 }
+# Mixtures: each part's share of what is read. HELPFUL answers at more length; WILLING knows every style.
 ANSWERS = {'own': 0.35, 'questions': 0.3, 'drills': 0.25, 'chat': 0.1}
 STYLED = {'own': 0.33, 'questions': 0.27, 'drills': 0.18, 'styles': 0.12, 'chat': 0.1}
 HELPFUL = {'own': 0.26, 'questions': 0.26, 'help': 0.1, 'drills': 0.15, 'styles': 0.15, 'chat': 0.08}
 WILLING = {'own': 0.27, 'questions': 0.2, 'help': 0.05, 'drills': 0.08, 'styles': 0.3, 'chat': 0.1}
-# Shares of a part of what is read. HELPFUL answers at more length; WILLING knows every style.
 # A stage's tokens and rate, as factors of the options'; the weight of what it begins with in the mean that it ends with;
 # for each time that it learns its weight in that mean, its mixture, its seed.
 STAGES = [
@@ -148,7 +148,7 @@ def learn(model, parts, tokenizer, mix, seed, most, rate):
     initial = [[rate * group['lr'] for group in optimizer.param_groups] for optimizer in optimizers]
     rounding = StraightThrough(model)
     device = model.embed_tokens.device.type
-    workers = Workers(model, [], device, 1 if device == 'cuda' else os.cpu_count())
+    workers = Workers(model, [], device)
     seen, step, begun = 0, 0, time.time()
     losses, rights = [], []
 
@@ -185,6 +185,7 @@ def learn(model, parts, tokenizer, mix, seed, most, rate):
 
 
 def load(model, weights):
+    """Puts weights, by their names in a model folder, into the model."""
     for name, parameter in model.hf_tensors():
         parameter.data.copy_(weights[name])
 

@@ -64,10 +64,10 @@ def phase_at(progress):
 class Workers:
     """Adds up the gradients of micro-batches, several at a time where the device is the processor."""
 
-    def __init__(self, model, teachers, device, count):
+    def __init__(self, model, teachers, device, count=None):
         self.model, self.teachers, self.device = model, teachers, device
         self.parameters = list(model.parameters())
-        self.pool = ThreadPoolExecutor(count)
+        self.pool = ThreadPoolExecutor(count or (1 if device == 'cuda' else os.cpu_count()))
         self.native = multiplies_bf16(device)
 
     def loss(self, batch):
@@ -159,8 +159,7 @@ def main():
     parser.add_argument('--teacher', action='append', default=[], help='checkpoint.pt of a model with the same tokenizer')
     parser.add_argument('--rate', type=float, default=1, help='factor of the learning rates; a grown model wants less')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--workers', type=int, default=1 if torch.cuda.is_available() else os.cpu_count(),
-                        help='micro-batches at a time')
+    parser.add_argument('--workers', type=int, help='micro-batches at a time: one on a GPU, else one a core, by default')
     parser.add_argument('--minutes', type=float, default=math.inf, help='stop after so many, to go on later')
     parser.add_argument('--save-every', type=float, default=5, help='minutes between checkpoints')
     parser.add_argument('--from', dest='source', help='a model folder of the page to begin with: as it is, or grown')

@@ -9,13 +9,11 @@ let dawn: GPU | undefined;
 export function nodeGpu(): GPU {
   if (dawn) return dawn;
   Object.assign(globalThis, globals);
-  if (onProcessor()) restBetweenTurns();
-  return (dawn = create([]));
-}
-
-/** Whether Vulkan has been pointed to a driver that computes on the processor. */
-function onProcessor(): boolean {
-  return /lvp|swiftshader/.test(process.env['VK_DRIVER_FILES'] ?? '');
+  dawn = create([]);
+  void dawn.requestAdapter().then((adapter) => {
+    if (adapter?.info.isFallbackAdapter) restBetweenTurns();
+  });
+  return dawn;
 }
 
 /**

@@ -3,6 +3,7 @@ import { Generator } from '../../src/generation/generator';
 import { shapeKey } from '../../src/gpu/device';
 import { Program, submit } from '../../src/gpu/program';
 import { sample } from '../../src/kernels/sample';
+import type { ActivationType } from '../../src/kernels/sources';
 import { AdapterSlot } from '../../src/model/lora';
 import { ModelRuntime } from '../../src/model/runtime';
 import { required } from '../../src/shared/assert';
@@ -23,12 +24,9 @@ const LIVELY = {
 };
 
 /** Activations that the device has: drivers of some GPUs lack f16. */
-const TYPES = (['f32', 'f16'] as const).filter(
-  (
-    (features) => (type) =>
-      type === 'f32' || features.has('shader-f16')
-  )((await testGpu()).device.features),
-);
+const TYPES: ActivationType[] = (await testGpu()).device.features.has('shader-f16')
+  ? ['f32', 'f16']
+  : ['f32'];
 
 let runtime: ModelRuntime;
 let slot: AdapterSlot;

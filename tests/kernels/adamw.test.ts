@@ -52,10 +52,8 @@ describe.each([
       // Of very different magnitude from parameter to parameter.
       const gradients = randomRows(random, 1, size).map((g, i) => Math.fround(g * 10 ** (-i % 3)));
       const { lr, beta1, beta2, eps, weight_decay } = settings;
-      const [shares, corrections] = [
-        [1 - beta1, 1 - beta2],
-        [1 - beta1 ** step, 1 - beta2 ** step],
-      ];
+      const shares = [1 - beta1, 1 - beta2];
+      const corrections = [1 - beta1 ** step, 1 - beta2 ** step];
       const result = await bench.run({
         storage: { ...storage, gradients: withRest(gradients) },
         uniforms: {

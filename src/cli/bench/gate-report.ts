@@ -27,7 +27,7 @@ export function gateCsv(rows: readonly GateRow[]): string {
 }
 
 /** Shares kept, and what the others failed by. */
-export function gateMarkdown(rows: readonly GateRow[], { command }: { command: string }): string {
+export function gateMarkdown(rows: readonly GateRow[], command: string): string {
   const groups = grouped(rows, ({ labels, signals, k }) => `${labels} | ${signals} | ${k}`);
   const body = [...groups].map(([group, members]) => {
     const kept = members.filter((row) => row.kept);

@@ -85,8 +85,6 @@ export async function bench(args: readonly string[]): Promise<void> {
   if (options.out === undefined) return;
   await writeFiles(options.out, {
     'gate.csv': gateCsv(rows),
-    'gate.md': gateMarkdown(rows, {
-      command: `npm run cli -- bench ${withoutResume(args).join(' ')}`,
-    }),
+    'gate.md': gateMarkdown(rows, `npm run cli -- bench ${withoutResume(args).join(' ')}`),
   });
 }

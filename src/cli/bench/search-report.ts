@@ -52,11 +52,7 @@ export function searchCsv(trials: readonly Trial[]): string {
 }
 
 /** The trials in their order, and what was chosen. */
-export function searchMarkdown(
-  trials: readonly Trial[],
-  best: Trial,
-  { command }: { command: string },
-): string {
+export function searchMarkdown(trials: readonly Trial[], best: Trial, command: string): string {
   const rows = trials.map((trial) => {
     const cells = [
       trial === best ? `**${trial.changed}**` : trial.changed,

@@ -109,9 +109,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   if (options.out !== undefined) {
     await writeFiles(options.out, {
       'search.csv': searchCsv(trials),
-      'search.md': searchMarkdown(trials, best, {
-        command: `npm run cli -- bench ${withoutResume(args).join(' ')}`,
-      }),
+      'search.md': searchMarkdown(trials, best, `npm run cli -- bench ${withoutResume(args).join(' ')}`),
     });
   }
   if (options.save) await writeFiles(model, hyperparametersFile(best.hyperparameters));

@@ -34,7 +34,7 @@ describe('the report of the gate', () => {
   });
 
   it('counts what was kept, and what the rest failed by', () => {
-    const report = gateMarkdown([row({}), row({ scale: 0.5 }), refused], { command: 'x' });
+    const report = gateMarkdown([row({}), row({ scale: 0.5 }), refused], 'x');
     expect(report).toMatch('| honest | pairs | 20 | 2 of 2 (1 at half strength) | – | 0.50 |');
     expect(report).toMatch('| coin | pairs | 20 | 0 of 1 | unseen_gain 1 | 0.50 |');
     // Honest users only; forgetting as a difference.

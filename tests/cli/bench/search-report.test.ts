@@ -27,7 +27,7 @@ describe('the search for hyperparameters', () => {
   it('reports every trial and the one that was chosen', () => {
     const best = trial({ changed: 'beta 0.06', hyperparameters: { ...DEFAULT_HYPERPARAMETERS, beta: 0.06 } });
     const trials = [trial({}), best];
-    const text = searchMarkdown(trials, best, { command: 'npm run cli' });
+    const text = searchMarkdown(trials, best, 'npm run cli');
     expect(text).toContain('| as before | 0.800 | 40 % | 0.050 | 0.600 | 60 |');
     expect(text).toContain('| **beta 0.06** |');
     expect(text).toMatch(/Chosen: .*beta 0\.06/);
