@@ -20,6 +20,7 @@ const Schema: v.GenericSchema<unknown, Hyperparameters> = v.strictObject({
   sft_weight: Amount,
   weight_decay: Amount,
   max_grad_norm: Amount,
+  ema_decay: v.pipe(Share, v.ltValue(1)),
   rehearsal: Count,
   rehearsal_weight: Amount,
   baseline: Amount,

@@ -71,7 +71,8 @@ export async function replay(
       learned: new Set(learned),
       outdated: new Set(receipt.outdatedIds ?? []),
       texts: model.texts,
-      hyperparameters: { ...DEFAULT_HYPERPARAMETERS, ...receipt.hyperparameters },
+      // Receipts that do not name it are from before there were averages.
+      hyperparameters: { ...DEFAULT_HYPERPARAMETERS, ema_decay: 0, ...receipt.hyperparameters },
       seed: receipt.seed,
       ...(receipt.rows ? { rows: receipt.rows } : {}),
     },

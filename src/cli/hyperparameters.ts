@@ -17,6 +17,7 @@ export const HYPERPARAMETER_OPTIONS = {
   'label-smoothing': 'number',
   'margin-stop': 'number',
   'kl-stop': 'number',
+  'ema-decay': 'number',
 } as const;
 
 type HyperparameterOptions = Record<keyof typeof HYPERPARAMETER_OPTIONS, number | undefined>;
@@ -48,5 +49,6 @@ export async function hyperparametersOf(
     label_smoothing: options['label-smoothing'] ?? own.label_smoothing,
     margin_stop: options['margin-stop'] ?? own.margin_stop,
     kl_stop: options['kl-stop'] ?? own.kl_stop,
+    ema_decay: options['ema-decay'] ?? own.ema_decay,
   };
 }

@@ -24,7 +24,7 @@ export function gradNorm(args: Arena): Dispatch {
   };
 }
 
-/** One AdamW step over the arena; clears the gradients. */
+/** One AdamW step over the arena, and the moving average of its parameters; clears the gradients. */
 export function adamw(
   args: Arena & {
     /** Parts of equal size, a multiple of 4, that the arena consists of. */
@@ -32,6 +32,7 @@ export function adamw(
     parameters: GPUBuffer;
     firstMoments: GPUBuffer;
     secondMoments: GPUBuffer;
+    averages: GPUBuffer;
     /** Uniform AdamW of shaders/optim/adamw.wgsl. */
     uniform: GPUBuffer;
   },
@@ -45,6 +46,7 @@ export function adamw(
       gradients: args.gradients,
       first_moments: args.firstMoments,
       second_moments: args.secondMoments,
+      averages: args.averages,
       adamw: args.uniform,
     },
     grid: () => [workgroups(args.size / 4, 64)],

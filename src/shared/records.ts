@@ -209,10 +209,12 @@ export interface TrainingCheckpoint {
   losses: number[];
   margins: number[];
   rows?: number[];
-  /** LoRA arena and AdamW moments, f32, in arena order. */
+  /** LoRA arena, AdamW moments and the moving average of the arena, f32, in arena order. */
   parameters: ArrayBuffer;
   firstMoments: ArrayBuffer;
   secondMoments: ArrayBuffer;
+  /** Absent in what earlier versions of the app saved. */
+  averages?: ArrayBuffer;
   startedAt: number;
 }
 

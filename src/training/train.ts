@@ -92,7 +92,8 @@ export async function judgedKl(
 /**
  * Runs the steps of an update that are not done yet, and answers the results of all. Stops early once the mean margin of
  * two steps in a row passes `margin_stop`, as what is learned already is only overlearned, or once the predictions have
- * moved by `kl_stop`. A training that is repeated takes as many steps as it did.
+ * moved by `kl_stop`. A training that is repeated takes as many steps as it did. What it leaves in the trainer is the moving
+ * average of the steps.
  * @throws the signal's reason when cancelled.
  */
 export async function runSteps(
@@ -129,5 +130,6 @@ export async function runSteps(
     results.push(result);
     await hooks.onStep?.(results);
   }
+  trainer.average();
   return results;
 }

@@ -77,7 +77,7 @@ export class Trainer {
   private readonly gpu: Gpu;
   private readonly options: TrainerOptions;
   private readonly turn: Turn;
-  private readonly arenas: Record<'gradients' | 'firstMoments' | 'secondMoments', GPUBuffer>;
+  private readonly arenas: Record<'gradients' | 'firstMoments' | 'secondMoments' | 'averages', GPUBuffer>;
   private readonly buffers: Record<
     'examples' | 'sequences' | 'coefficients' | 'metrics' | 'partials' | 'loss' | 'adamw',
     GPUBuffer
@@ -112,6 +112,7 @@ export class Trainer {
       gradients: memory.storage('gradients', layout.size * 4),
       firstMoments: memory.storage('first moments', layout.size * 4),
       secondMoments: memory.storage('second moments', layout.size * 4),
+      averages: memory.storage('averages', layout.size * 4),
     };
     this.buffers = {
       examples: memory.storage('examples', MAX_EXAMPLES * EXAMPLE_WORDS * 4),
@@ -169,14 +170,14 @@ export class Trainer {
     const { pipelines, weights, layout } = this.runtime;
     const build = (dispatches: Dispatch[]): Promise<Program> => Program.build(gpu, pipelines, dispatches);
     const { examples, sequences, coefficients, metrics, loss, partials } = this.buffers;
-    const { gradients, ...moments } = this.arenas;
+    const { gradients, ...kept } = this.arenas;
     const { batch } = forward.context;
     const { logprobs, targets, targetGradients: dh } = forward;
     const arena = { size: layout.size, gradients, partials };
     const size = weights.config.hidden_size;
     const update = {
       ...arena,
-      ...moments,
+      ...kept,
       layers: weights.layers.length,
       parameters: this.slot.arena,
       uniform: this.buffers.adamw,
@@ -219,17 +220,27 @@ export class Trainer {
     this.gpu.write(this.slot.arena, new Uint8Array(state.parameters));
     this.gpu.write(this.arenas.firstMoments, new Uint8Array(state.firstMoments));
     this.gpu.write(this.arenas.secondMoments, new Uint8Array(state.secondMoments));
+    this.gpu.write(this.arenas.averages, new Uint8Array(state.averages ?? state.parameters));
     this.steps = state.step;
   }
 
   /** What `restore` takes. */
   async state(): Promise<TrainerState> {
-    const [parameters, firstMoments, secondMoments] = await Promise.all([
+    const [parameters, firstMoments, secondMoments, averages] = await Promise.all([
       this.gpu.read(this.slot.arena),
       this.gpu.read(this.arenas.firstMoments),
       this.gpu.read(this.arenas.secondMoments),
+      this.gpu.read(this.arenas.averages),
     ]);
-    return { step: this.steps, parameters, firstMoments, secondMoments };
+    return { step: this.steps, parameters, firstMoments, secondMoments, averages };
+  }
+
+  /** Puts the moving average of the steps' parameters in the place of the last step's. */
+  average(): void {
+    if (this.steps === 0) return;
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(this.arenas.averages, 0, this.slot.arena, 0, this.runtime.layout.size * 4);
+    this.gpu.device.queue.submit([encoder.finish()]);
   }
 
   /** The adapter as it stands. */
@@ -372,10 +383,13 @@ export class Trainer {
     this.gpu.write(this.buffers.loss, new Float32Array([beta, label_smoothing, sft_weight, baseline]));
   }
 
-  private writeAdamW({ learning_rate, layer_decay, weight_decay, max_grad_norm }: Hyperparameters): void {
+  private writeAdamW(hyperparameters: Hyperparameters): void {
+    const { learning_rate, layer_decay, weight_decay, max_grad_norm, ema_decay } = hyperparameters;
     const corrections = [1 - BETA_1 ** this.steps, 1 - BETA_2 ** this.steps];
     const shares = [1 - BETA_1, 1 - BETA_2];
     const values = [learning_rate, ...shares, EPSILON, weight_decay, max_grad_norm, ...corrections];
-    this.gpu.write(this.buffers.adamw, new Float32Array([...values, layer_decay]));
+    // Weights decay^age, together 1, so that the average is not drawn to where training began (as Adam's corrections).
+    const average = (1 - ema_decay) / (1 - ema_decay ** this.steps);
+    this.gpu.write(this.buffers.adamw, new Float32Array([...values, layer_decay, average]));
   }
 }

@@ -37,6 +37,8 @@ export interface Hyperparameters {
   sft_weight: number;
   weight_decay: number;
   max_grad_norm: number;
+  /** Of the moving average of the steps, which is what an update comes to; 0 takes the last step. */
+  ema_decay: number;
   /** Texts of the model's own training in each step, against forgetting, and how much each counts. */
   rehearsal: number;
   rehearsal_weight: number;
@@ -69,6 +71,7 @@ export const DEFAULT_HYPERPARAMETERS: Hyperparameters = {
   sft_weight: 0.5,
   weight_decay: 0.01,
   max_grad_norm: 1,
+  ema_decay: 0.85,
   rehearsal: 4,
   rehearsal_weight: 1,
   baseline: 0,
@@ -89,6 +92,8 @@ export interface TrainerState {
   parameters: ArrayBuffer;
   firstMoments: ArrayBuffer;
   secondMoments: ArrayBuffer;
+  /** Absent where it was saved before there were any. */
+  averages?: ArrayBuffer;
 }
 
 export interface StepResult {

@@ -36,10 +36,10 @@ describe.each([
   const random = new HashRandom(size);
 
   it.each([
-    ['as they are', 1e9],
-    ['clipped', 0.5],
-  ])('takes steps along the gradients %s', async (_, clip) => {
-    const settings = { ...SETTINGS, clip, layers: { count: layers, decay: 0.6 } };
+    ['as they are', 1e9, 0],
+    ['clipped', 0.5, 0.85],
+  ])('takes steps along the gradients %s', async (_, clip, ema_decay) => {
+    const settings = { ...SETTINGS, clip, ema_decay, layers: { count: layers, decay: 0.6 } };
     const state = adamwState(randomRows(random, 1, size));
     let storage = {
       partials: withRest(new Float32Array(NORM_GROUPS)),
@@ -47,6 +47,7 @@ describe.each([
       gradients: withRest([]),
       firstMoments: withRest(state.firstMoments),
       secondMoments: withRest(state.secondMoments),
+      averages: withRest(state.averages),
     };
     for (let step = 1; step <= STEPS; step++) {
       // Of very different magnitude from parameter to parameter.
@@ -54,10 +55,22 @@ describe.each([
       const { lr, beta1, beta2, eps, weight_decay } = settings;
       const shares = [1 - beta1, 1 - beta2];
       const corrections = [1 - beta1 ** step, 1 - beta2 ** step];
+      const average = (1 - ema_decay) / (1 - ema_decay ** step);
       const result = await bench.run({
         storage: { ...storage, gradients: withRest(gradients) },
         uniforms: {
-          uniform: Float32Array.of(lr, ...shares, eps, weight_decay, clip, ...corrections, 0.6, 0, 0, 0),
+          uniform: Float32Array.of(
+            lr,
+            ...shares,
+            eps,
+            weight_decay,
+            clip,
+            ...corrections,
+            0.6,
+            average,
+            0,
+            0,
+          ),
         },
         size: {},
         dispatches: ({ uniform, ...arena }) => [
@@ -74,6 +87,7 @@ describe.each([
       expectRows(result.parameters, state.parameters, 'parameters');
       expectRows(result.firstMoments, state.firstMoments, 'first moments');
       expectRows(result.secondMoments, state.secondMoments, 'second moments');
+      expectRows(result.averages, state.averages, 'averages');
     }
   });
 });

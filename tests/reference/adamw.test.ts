@@ -30,6 +30,17 @@ describe('adamw', () => {
     expect(state.step).toBe(2);
   });
 
+  it('averages the parameters of all steps, each counting less than the next by the decay', () => {
+    const state = adamwState(Float64Array.of(0));
+    const trail: number[] = [];
+    for (const g of [1, 3, -2]) {
+      adamwStep(state, Float64Array.of(g), { ...SETTINGS, ema_decay: 0.5 });
+      trail.push(state.parameters[0] ?? NaN);
+    }
+    const [first = NaN, second = NaN, third = NaN] = trail;
+    expectClose(state.averages, [(first + 2 * second + 4 * third) / 7], TOLERANCE);
+  });
+
   it('clips by the global norm and reports it unclipped', () => {
     expect(clipScale(Float64Array.of(3, 4), 1)).toBeCloseTo(0.2, 6);
     expect(clipScale(Float64Array.of(0.3, 0.4), 1)).toBe(1);

@@ -70,6 +70,7 @@ function hyperparametersOf({ settings, optimizer }: GoldenTraining): Hyperparame
     sft_weight: settings.sft_weight,
     weight_decay: optimizer.weight_decay,
     max_grad_norm: optimizer.clip,
+    ema_decay: 0,
     rehearsal: 0,
     rehearsal_weight: 0,
     baseline: settings.z0,

@@ -89,6 +89,26 @@ describe('the trainer', () => {
     expect(resumed).toEqual(whole);
   });
 
+  it('leaves the moving average of its steps, or the last of them', async () => {
+    await withTrainer(async (trainer) => {
+      const examples = await addReferences(trainer, EXAMPLES);
+      const trained = async (ema_decay: number) => {
+        trainer.load(adapter());
+        const trail: Float32Array[] = [];
+        await runSteps(trainer, examples, { ...HYPERPARAMETERS, steps: 3, ema_decay }, 5, {
+          onStep: async () => void trail.push(new Float32Array((await trainer.state()).parameters)),
+        });
+        return { trail, left: new Float32Array((await trainer.state()).parameters) };
+      };
+      const { trail, left } = await trained(0.5);
+      const [first, second, third] = trail.map((parameters) => [...parameters]);
+      const average = third?.map((p, i) => (4 * p + 2 * (second?.[i] ?? NaN) + (first?.[i] ?? NaN)) / 7);
+      expectClose(left, average ?? [], { rtol: 1e-4, atolScale: 1e-6 });
+      const last = await trained(0);
+      expect(last.left).toEqual(last.trail.at(-1));
+    });
+  });
+
   it('stops once two steps in a row have passed the margin, counting those before an interruption', async () => {
     await withTrainer(async (trainer) => {
       const examples = await addReferences(trainer, EXAMPLES);

@@ -21,6 +21,8 @@ function triedFor({ learning_rate }: Hyperparameters) {
     beta: [0.01, 0.03, 0.1],
     steps: [24],
     layer_decay: [0.6, 0.85],
+    ema_decay: [0, 0.8, 0.9],
+    rehearsal_weight: [0.5, 0.8],
     rehearsal: [2, 6],
     margin_stop: [2.5, 6],
     kl_stop: [0.2, 0.3, 0.4],
