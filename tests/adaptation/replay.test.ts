@@ -33,6 +33,20 @@ describe('a receipt', () => {
     trainer.destroy();
   });
 
+  it('from before updates were averaged is repeated without', async () => {
+    const file = await recordedUpdate(runtime, false);
+    const trainer = await Trainer.create(runtime, TRAINER_OPTIONS);
+    const trained = async (hyperparameters: Record<string, number>) => {
+      const receipt = { ...file.receipt, hyperparameters };
+      return (await replay(runtime, trainer, { ...file, receipt }, tinyModel)).outcome.trained;
+    };
+    const { ema_decay: decay, ...earlier } = file.receipt.hyperparameters;
+    const before = await trained(earlier);
+    expect(before).toEqual(await trained({ ...earlier, ema_decay: 0 }));
+    expect(before).not.toEqual(await trained({ ...earlier, ema_decay: decay ?? NaN }));
+    trainer.destroy();
+  });
+
   it('of another base model, or of an update without an end, is refused', async () => {
     const file = await recordedUpdate(runtime, false);
     const trainer = await Trainer.create(runtime, TRAINER_OPTIONS);

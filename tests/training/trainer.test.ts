@@ -87,6 +87,13 @@ describe('the trainer', () => {
       return trainer.state();
     });
     expect(resumed).toEqual(whole);
+    // What was saved before there were averages begins them where it stands.
+    const { averages: _, ...earlier } = saved;
+    const restored = await withTrainer((trainer) => {
+      trainer.restore({ ...LORA, base: folder.sha256 }, earlier);
+      return trainer.state();
+    });
+    expect(restored).toEqual({ ...earlier, averages: earlier.parameters });
   });
 
   it('leaves the moving average of its steps, or the last of them', async () => {

@@ -3,22 +3,28 @@ import * as v from 'valibot';
 import { ThumbprintError } from '../../shared/errors';
 import { readBytes, readJsonLines } from '../io';
 
+/** A run that a bench printed, with the conditions it was measured under. */
+export type Done<Row> = Row & { conditions: Record<string, unknown> };
+
 /**
- * Runs of an earlier call, which was cut off, from what it printed: rows with the conditions they were measured under.
- * @throws ThumbprintError `bad-input` when those were others.
+ * Runs of an earlier call, which was cut off, or of several that went side by side, from what they printed.
+ * @param conditions which they must have been measured under, among others.
+ * @throws ThumbprintError `bad-input` when one was not.
  */
-export async function readDone<Row>(path: string, conditions: object): Promise<Row[]> {
+export async function readDone<Row>(path: string, conditions: object): Promise<Done<Row>[]> {
   // Cut off before its first run.
   if ((await readBytes(path)).length === 0) return [];
   const lines = await readJsonLines(path, v.looseObject({ conditions: v.looseObject({}) }));
-  return lines.map(({ conditions: then, ...row }) => {
-    if (!isDeepStrictEqual(then, conditions)) {
+  return lines.map((line) => {
+    if (
+      !Object.entries(conditions).every(([name, value]) => isDeepStrictEqual(line.conditions[name], value))
+    ) {
       throw new ThumbprintError(
         'bad-input',
         `${path} was measured with other weights, held-out prompts or hyperparameters; run the bench without --resume.`,
       );
     }
-    return row as unknown as Row;
+    return line as unknown as Done<Row>;
   });
 }
 

@@ -11,7 +11,7 @@ export interface Trial {
   /** Means over the users. */
   accuracy: number;
   own_style_share: number;
-  /** Bits a token on the anchors, of the user where it is worst. */
+  /** Bits a token on the anchors, of the user, on the mean of their seeds, where it is worst. */
   forgetting: number;
   /** Of the training. */
   seconds: number;
@@ -68,7 +68,7 @@ export function searchMarkdown(trials: readonly Trial[], best: Trial, command: s
 
 Written by \`${command}\` on ${devicesOf(trials)}. Each trial trains all simulated users anew with one hyperparameter changed from the
 best so far. Score: the mean of held-out accuracy and of the share of own replies in the wanted style, over all users;
-forgetting (bits a token, of the user where it is worst) beyond ${GATE_LIMITS.forgetting} loses to less.
+forgetting (bits a token, of the user where it is worst, a mean over seeds) beyond ${GATE_LIMITS.forgetting} loses to less.
 
 | changed | accuracy | own style | forgetting | score | seconds |
 | --- | --- | --- | --- | --- | --- |

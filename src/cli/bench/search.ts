@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { hyperparametersFile } from '../../adaptation/hyperparameters';
 import { mean } from '../../adaptation/margins';
 import { stepsFor } from '../../adaptation/plan';
@@ -5,10 +6,10 @@ import type { Hyperparameters } from '../../training/types';
 import { parseOptions } from '../args';
 import { modelHyperparameters } from '../hyperparameters';
 import { log, printJson, writeFiles } from '../io';
-import { openBench } from './personalize';
-import { devicesOf, listOption, readDone, sameRun, withoutResume } from './runs';
+import { type BenchRow, openBench } from './personalize';
+import { devicesOf, grouped, listOption, readDone, sameRun, withoutResume } from './runs';
 import { isBetter, searchCsv, searchMarkdown, type Trial } from './search-report';
-import { USER_OPTIONS, usersOf } from './users';
+import { nameOf, type SimulatedUser, USER_OPTIONS, usersOf } from './users';
 
 /**
  * What is tried for each hyperparameter, in this order: those first that change most. Where a value is better, the next
@@ -16,7 +17,7 @@ import { USER_OPTIONS, usersOf } from './users';
  */
 function triedFor({ learning_rate }: Hyperparameters) {
   return {
-    learning_rate: [0.75, 1.35].map((share) => Number((share * learning_rate).toPrecision(3))),
+    learning_rate: [0.75, 1.35].map((share) => rounded(share * learning_rate)),
     sft_weight: [0, 0.5, 1],
     beta: [0.01, 0.03, 0.1],
     steps: [24],
@@ -33,9 +34,24 @@ function triedFor({ learning_rate }: Hyperparameters) {
 
 type Tried = keyof ReturnType<typeof triedFor>;
 
+function rounded(rate: number): number {
+  return Number(rate.toPrecision(2));
+}
+
 /**
- * `bench search`: which hyperparameters serve simulated users best, one changed at a time from the model's own. One JSON
- * line a trial, a report with --out, and with --save the best ones in the model's folder.
+ * With one hyperparameter changed. At the same rate an adapter of four times the rank moves twice as far, its scale alpha/r
+ * being the same (Kalajdzievski 2023, rank-stabilized LoRA): so the rate goes with 1/√r.
+ */
+function changedBy(before: Hyperparameters, name: Tried, value: number): Hyperparameters {
+  const after = { ...before, [name]: value };
+  if (name !== 'rank') return after;
+  return { ...after, learning_rate: rounded(before.learning_rate * Math.sqrt(before.rank / value)) };
+}
+
+/**
+ * `bench search`: which hyperparameters serve simulated users best, one changed at a time from the model's own. Every user
+ * is a run of `bench personalize`, and a JSON line as there: --resume takes the lines of either. A report with --out, and
+ * with --save the best ones in the model's folder.
  */
 export async function bench(args: readonly string[]): Promise<void> {
   const { options } = parseOptions(
@@ -64,34 +80,40 @@ export async function bench(args: readonly string[]): Promise<void> {
   });
   const rank = Math.max(before.rank, ...(names.includes('rank') ? tried.rank : []));
   const workbench = await openBench({ model, held, rank });
-  const conditions = { model: workbench.identity.sha256, held, users };
-  const done = options.resume === undefined ? [] : await readDone<Trial>(options.resume, conditions);
+  const conditions = { model: workbench.identity.sha256, held: workbench.held };
+  const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
   const trials: Trial[] = [];
 
+  const measure = async (user: SimulatedUser, hyperparameters: Hyperparameters): Promise<BenchRow> => {
+    const known = done.find(
+      (other) =>
+        sameRun<SimulatedUser>(user, other) &&
+        isDeepStrictEqual(other.conditions['hyperparameters'], hyperparameters),
+    );
+    // As many steps as the page would take.
+    const steps = stepsFor(user.k, hyperparameters);
+    const row = known ?? (await workbench.run(user, { ...hyperparameters, steps }));
+    printJson({ ...row, conditions: { ...conditions, hyperparameters } });
+    return row;
+  };
+
   const tryOut = async (hyperparameters: Hyperparameters, changed: string): Promise<Trial> => {
-    const measure = async (): Promise<Trial> => {
-      const rows = [];
-      for (const user of users) {
-        // As many steps as the page would take.
-        const steps = stepsFor(user.k, hyperparameters);
-        rows.push(await workbench.run(user, { ...hyperparameters, steps }));
-      }
-      return {
-        changed,
-        hyperparameters,
-        accuracy: mean(rows.map(({ accuracy }) => accuracy)),
-        own_style_share: mean(rows.map(({ own_style_share }) => own_style_share)),
-        forgetting: Math.max(
-          ...rows.map(({ anchor_bits, anchor_bits_base }) => anchor_bits - anchor_bits_base),
-        ),
-        seconds: mean(rows.map(({ steps, seconds_per_step }) => steps * seconds_per_step)),
-        device: devicesOf(rows),
-      };
+    const rows: BenchRow[] = [];
+    for (const user of users) rows.push(await measure(user, hyperparameters));
+    const forgotten = (alike: readonly BenchRow[]): number =>
+      mean(alike.map(({ anchor_bits, anchor_bits_base }) => anchor_bits - anchor_bits_base));
+    // Those who differ in their seed only are the same user.
+    const sameUser = grouped(rows, (row) => nameOf({ ...row, seed: 0 }));
+    const trial = {
+      changed,
+      hyperparameters,
+      accuracy: mean(rows.map(({ accuracy }) => accuracy)),
+      own_style_share: mean(rows.map(({ own_style_share }) => own_style_share)),
+      forgetting: Math.max(...[...sameUser.values()].map(forgotten)),
+      seconds: mean(rows.map(({ steps, seconds_per_step }) => steps * seconds_per_step)),
+      device: devicesOf(rows),
     };
-    const known = done.find((trial) => sameRun<Hyperparameters>(hyperparameters, trial.hyperparameters));
-    const trial = known ?? (await measure());
     trials.push(trial);
-    printJson({ ...trial, conditions });
     log(
       `${changed}: accuracy ${trial.accuracy.toFixed(3)}, own style ${trial.own_style_share.toFixed(3)}, forgetting ${trial.forgetting.toFixed(3)}`,
     );
@@ -103,7 +125,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     let leader = best;
     for (const value of tried[name]) {
       if (value === best.hyperparameters[name]) continue;
-      const trial = await tryOut({ ...best.hyperparameters, [name]: value }, `${name} ${value}`);
+      const trial = await tryOut(changedBy(best.hyperparameters, name, value), `${name} ${value}`);
       if (isBetter(trial, leader)) leader = trial;
     }
     best = leader;

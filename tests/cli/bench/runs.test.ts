@@ -2,7 +2,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { crossed, grouped, listOption, readDone, sameRun, withoutResume } from '../../../src/cli/bench/runs';
+import {
+  crossed,
+  type Done,
+  grouped,
+  listOption,
+  readDone,
+  sameRun,
+  withoutResume,
+} from '../../../src/cli/bench/runs';
 
 let folder: string;
 beforeAll(async () => {
@@ -12,7 +20,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 describe('runs of a bench that was cut off', () => {
   const conditions = { model: 'abc', hyperparameters: { steps: 4 } };
-  const resumed = async (text: string): Promise<{ k: number }[]> => {
+  const resumed = async (text: string): Promise<Done<{ k: number }>[]> => {
     const path = join(folder, 'runs.jsonl');
     await writeFile(path, text);
     return readDone<{ k: number }>(path, conditions);
@@ -21,8 +29,14 @@ describe('runs of a bench that was cut off', () => {
   it('are taken up where they were measured alike', async () => {
     const lines = [1, 2].map((k) => `${JSON.stringify({ k, conditions })}\n`).join('');
     const rows = await resumed(lines);
-    expect(rows).toEqual([{ k: 1 }, { k: 2 }]);
-    expect(rows.filter((row) => sameRun({ k: 2 }, row))).toHaveLength(1);
+    expect(rows.map(({ k }) => k)).toEqual([1, 2]);
+    expect(rows.filter((row) => sameRun<{ k: number }>({ k: 2 }, row))).toHaveLength(1);
+  });
+
+  it('say what else they were measured under', async () => {
+    const more = { ...conditions, held: 24 };
+    const [row] = await resumed(JSON.stringify({ k: 1, conditions: more }));
+    expect(row?.conditions['held']).toBe(24);
   });
 
   it('may be none', async () => {
