@@ -1,7 +1,8 @@
 // AdamW (Loshchilov & Hutter 2019, Algorithm 2) over the flat arena, with the gradient clipped to a global norm
 // (Pascanu et al. 2013) and the learning rate falling from the highest layer down (Howard & Ruder 2018, section 3.2): the
 // arena holds LAYERS parts of equal size, the lowest first. Beside it goes the exponential moving average of the
-// parameters (Polyak & Juditsky 1992, decaying as in Kingma & Ba 2015, section 7.2). Gradients are set to zero for the next step.
+// parameters (Polyak & Juditsky 1992, decaying as in Kingma & Ba 2015, section 7.2). Gradients are set to zero for the
+// next step.
 @group(0) @binding(0) var<storage, read> partials: array<f32>;
 @group(0) @binding(1) var<storage, read_write> parameters: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> gradients: array<vec4<f32>>;

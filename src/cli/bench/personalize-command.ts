@@ -1,11 +1,10 @@
-import { stepsFor } from '../../adaptation/plan';
 import { parseOptions } from '../args';
 import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
-import { log, printJson, writeFiles } from '../io';
-import { type BenchRow, openBench } from './personalize';
+import { log, writeFiles } from '../io';
+import { type BenchRow, openBench, runOrResume } from './personalize';
 import { personalizeChart, personalizeCsv, personalizeMarkdown } from './personalize-report';
-import { readDone, sameRun, withoutResume } from './runs';
-import { nameOf, type SimulatedUser, USER_OPTIONS, usersOf } from './users';
+import { readDone, withoutResume } from './runs';
+import { nameOf, USER_OPTIONS, usersOf } from './users';
 
 /** `bench personalize`: one JSON line a run, and a CSV, a Markdown table and a plot when --out names a folder. */
 export async function bench(args: readonly string[]): Promise<void> {
@@ -42,12 +41,8 @@ export async function bench(args: readonly string[]): Promise<void> {
   const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
   const rows: BenchRow[] = [];
   for (const run of users) {
-    const known = done.find((other) => sameRun<SimulatedUser>(run, other));
-    // As many steps as the page would take.
-    const steps = options.steps ?? stepsFor(run.k, hyperparameters);
-    const row = known ?? (await workbench.run(run, { ...hyperparameters, steps }));
+    const row = await runOrResume(workbench, run, hyperparameters, done, options.steps);
     rows.push(row);
-    printJson({ ...row, conditions });
     log(`${nameOf(run)}: accuracy ${row.accuracy.toFixed(3)}`);
   }
   if (options.out === undefined) return;

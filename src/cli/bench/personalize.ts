@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { balanceThumbs } from '../../adaptation/examples';
 import { bitsPerToken, COMPARED_REPLIES } from '../../adaptation/gate';
+import { stepsFor } from '../../adaptation/plan';
 import { readModelTexts, wholeTexts } from '../../adaptation/texts';
 import { emptyAdapter } from '../../formats/adapter';
 import { Generator } from '../../generation/generator';
@@ -13,11 +15,12 @@ import { Trainer } from '../../training/trainer';
 import { loraOf, type Hyperparameters, type TrainingExample } from '../../training/types';
 import type { ModelIdentity } from '../../formats/read-model';
 import { openEngine } from '../engine';
-import { readJson } from '../io';
+import { printJson, readJson } from '../io';
 import { GREEDY } from './greedy';
 import { countCorrect, heldSequences } from './held-out';
 import { isRight } from './quality-rules';
 import { type Question, readQuestions } from './questions';
+import { type Done, sameRun } from './runs';
 import { type StyleClassifier, trainStyleClassifier } from './style-classifier';
 import { readStyles, type SimulatedSignal, type StyledPrompt, STYLES_FILE, wordsOf } from './styles';
 import { signalsOf, type SimulatedUser } from './users';
@@ -91,6 +94,27 @@ export async function openBench({
       return runOne(engine, run, data, anchors, baseline, options);
     },
   };
+}
+
+/**
+ * What a simulated user's run came to, printed with the conditions it was measured under: from `done` where it is known,
+ * else measured now.
+ * @param steps as many as the page would take, when absent.
+ */
+export async function runOrResume(
+  workbench: Workbench,
+  run: SimulatedUser,
+  hyperparameters: Hyperparameters,
+  done: readonly Done<BenchRow>[],
+  steps = stepsFor(run.k, hyperparameters),
+): Promise<BenchRow> {
+  const conditions = { model: workbench.identity.sha256, held: workbench.held, hyperparameters };
+  const known = done.find(
+    (other) => sameRun<SimulatedUser>(run, other) && isDeepStrictEqual(other.conditions, conditions),
+  );
+  const row = known ?? (await workbench.run(run, { ...hyperparameters, steps }));
+  printJson({ ...row, conditions });
+  return row;
 }
 
 export interface BenchRow extends SimulatedUser {

@@ -11,7 +11,7 @@ export interface Trial {
   /** Means over the users. */
   accuracy: number;
   own_style_share: number;
-  /** Bits a token on the anchors, of the user, on the mean of their seeds, where it is worst. */
+  /** Bits a token on the anchors: of the user where it is worst, the mean over seeds. */
   forgetting: number;
   /** Of the training. */
   seconds: number;

@@ -1,15 +1,13 @@
-import { isDeepStrictEqual } from 'node:util';
 import { hyperparametersFile } from '../../adaptation/hyperparameters';
 import { mean } from '../../adaptation/margins';
-import { stepsFor } from '../../adaptation/plan';
 import type { Hyperparameters } from '../../training/types';
 import { parseOptions } from '../args';
 import { modelHyperparameters } from '../hyperparameters';
-import { log, printJson, writeFiles } from '../io';
-import { type BenchRow, openBench } from './personalize';
-import { devicesOf, grouped, listOption, readDone, sameRun, withoutResume } from './runs';
+import { log, writeFiles } from '../io';
+import { type BenchRow, openBench, runOrResume } from './personalize';
+import { devicesOf, grouped, listOption, readDone, withoutResume } from './runs';
 import { isBetter, searchCsv, searchMarkdown, type Trial } from './search-report';
-import { nameOf, type SimulatedUser, USER_OPTIONS, usersOf } from './users';
+import { nameOf, USER_OPTIONS, usersOf } from './users';
 
 /**
  * What is tried for each hyperparameter, in this order: those first that change most. Where a value is better, the next
@@ -84,22 +82,9 @@ export async function bench(args: readonly string[]): Promise<void> {
   const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
   const trials: Trial[] = [];
 
-  const measure = async (user: SimulatedUser, hyperparameters: Hyperparameters): Promise<BenchRow> => {
-    const known = done.find(
-      (other) =>
-        sameRun<SimulatedUser>(user, other) &&
-        isDeepStrictEqual(other.conditions['hyperparameters'], hyperparameters),
-    );
-    // As many steps as the page would take.
-    const steps = stepsFor(user.k, hyperparameters);
-    const row = known ?? (await workbench.run(user, { ...hyperparameters, steps }));
-    printJson({ ...row, conditions: { ...conditions, hyperparameters } });
-    return row;
-  };
-
   const tryOut = async (hyperparameters: Hyperparameters, changed: string): Promise<Trial> => {
     const rows: BenchRow[] = [];
-    for (const user of users) rows.push(await measure(user, hyperparameters));
+    for (const user of users) rows.push(await runOrResume(workbench, user, hyperparameters, done));
     const forgotten = (alike: readonly BenchRow[]): number =>
       mean(alike.map(({ anchor_bits, anchor_bits_base }) => anchor_bits - anchor_bits_base));
     // Those who differ in their seed only are the same user.
