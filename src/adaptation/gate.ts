@@ -82,11 +82,17 @@ export interface GateResult {
   scale: number;
 }
 
-/**
- * What a candidate is tried at when it fails. Near the base, forgetting grows with the square of the scale, what is
- * learned linearly.
- */
+/** The least that a candidate is tried at when it fails. */
 const HALF = 0.5;
+
+/** What a candidate costs: nothing at scale 0 and, about, at least twice as much at twice the scale. */
+const COSTS: ReadonlySet<Name> = new Set([
+  'anchor_bits_per_token',
+  'own_kl_per_token',
+  'entropy_ratio',
+  'decline_log_odds',
+  'correct_log_odds',
+]);
 
 /** Fewer held-out signals than this say nothing: the trained ones are judged instead. */
 const LEAST_HELD_OUT = 2;
@@ -106,7 +112,7 @@ export const COMPARED_REPLIES = 8;
 
 /**
  * Judges a candidate adapter: has it learned from the user's judgements what holds for others too, and is everything
- * else as it was? What fails is measured once more at half its scale. The dearest question, the cross-fitted gain, is
+ * else as it was? What fails is measured once more at less of its scale. The dearest question, the cross-fitted gain, is
  * asked last.
  */
 export async function runGate(
@@ -116,13 +122,30 @@ export async function runGate(
 ): Promise<GateResult> {
   const measurer = await Measurer.create(scorer, input, limits);
   const full = await measurer.measure(1);
-  const half = full.every(passed) ? undefined : await measurer.again(HALF, full);
-  const [scale, measured] = half ? [HALF, half] : [1, full];
-  const figures = measured.flat();
+  let scale = 1;
+  let figures = full.flat();
+  for (const less of lesserScales(figures)) {
+    const measured = await measurer.again(less, full);
+    if (!measured) continue;
+    scale = less;
+    figures = measured.flat();
+    break;
+  }
   if (!passed(figures)) return { kept: false, scale, reason: refusal(figures), figures };
   const all = [...(await measurer.gain(scale)), ...figures];
   if (!passed(all)) return { kept: false, scale, reason: refusal(all), figures: all };
-  return { kept: true, scale, reason: praise(all, full.flat()), figures: all };
+  return { kept: true, scale, reason: praise(all, scale, full.flat()), figures: all };
+}
+
+/** What to try a candidate at that has failed by such figures at its full scale: where all that failed should just pass; half. */
+function lesserScales(figures: readonly GateFigure[]): number[] {
+  const failed = figures.filter((figure) => !figure.passed);
+  if (failed.length === 0) return [];
+  const shares = failed.map(({ name, before, after, limit }) =>
+    COSTS.has(name) ? limit / Math.abs(after - before) : 0,
+  );
+  const fitting = Math.floor(100 * Math.min(...shares)) / 100;
+  return fitting > HALF ? [fitting, HALF] : [HALF];
 }
 
 /** Measures a candidate at any scale beside what was measured once: the base, and the adapter in use. */

@@ -11,16 +11,16 @@ export function refusal(figures: readonly GateFigure[]): string {
   return `Refused: ${complaint(figures)}.`;
 }
 
-/** Why a candidate is kept, perhaps at less than the scale it failed at. */
-export function praise(figures: readonly GateFigure[], full: readonly GateFigure[]): string {
+/** Why a candidate is kept at `scale`, having failed, where that is less than 1, by the figures of its `full` scale. */
+export function praise(figures: readonly GateFigure[], scale: number, full: readonly GateFigure[]): string {
   const accuracy = figures.find(({ name }) => name.endsWith('_accuracy'));
   const anchors = figures.find(({ name }) => name === 'anchor_bits_per_token');
   const kept = [accuracy && agreement(accuracy), anchors && `what it knew costs ${extraBits(anchors)}`]
     .filter((part) => part !== undefined)
     .join('; ');
-  return passed(full)
+  return scale === 1
     ? `Kept: ${kept}.`
-    : `Kept at half strength: ${kept}. At full strength ${complaint(full)}.`;
+    : `Kept at ${percent(scale)} of its strength: ${kept}. At full strength ${complaint(full)}.`;
 }
 
 /** What a candidate fails by: the first of what it fails. */

@@ -188,7 +188,7 @@ describe('the gate', () => {
     const losing = (nats: number) =>
       runGate(scorerOf({ base, candidate: { ...GOOD, [COMPLY]: nats - 40 } }), input());
     expect((await losing(1.9)).scale).toBe(1);
-    expect((await losing(2.1)).scale).toBe(0.5);
+    expect((await losing(2.1)).scale).toBe(0.95);
     expect((await losing(4.2)).reason).toMatch(/sooner do what it should decline/);
   });
 
@@ -216,13 +216,39 @@ describe('the gate', () => {
     expect(await judge(0.4, brief)).toMatchObject({ kept: false });
   });
 
-  it('keeps half of one that forgets only at full strength', async () => {
+  it('keeps of one that forgets too much at full strength as much as may be kept', async () => {
     const result = await runGate(scorerOf({ candidate: { ...GOOD, [ANCHOR]: -5.1 } }), input());
-    expect(result).toMatchObject({ kept: true, scale: 0.5 });
-    expect(figure(result.figures, 'held_out_margin')?.after).toBe(1);
+    expect(result).toMatchObject({ kept: true, scale: 0.55 });
+    expect(figure(result.figures, 'held_out_margin')?.after).toBeCloseTo(1.1, 12);
+    expect(figure(result.figures, 'anchor_bits_per_token')?.after).toBeCloseTo(5.055 / Math.LN2, 12);
     expect(result.reason).toMatch(
-      /^Kept at half strength: .* At full strength it forgets too much: .* 0\.144 bits/,
+      /^Kept at 55 % of its strength: .* At full strength it forgets too much: .* 0\.144 bits/,
     );
+  });
+
+  it('weakens one by the figure it fails worst, and halves what fails by more than its costs', async () => {
+    const both = { ...GOOD, [ANCHOR]: -5.08, [AGREE]: -4.75 };
+    expect(await runGate(scorerOf({ candidate: both }), input())).toMatchObject({ kept: true, scale: 0.69 });
+    expect(await runGate(scorerOf({ candidate: GOOD, ends: 1.9 }), input())).toMatchObject({
+      kept: true,
+      scale: 0.5,
+    });
+  });
+
+  it('halves one that costs too much even at the scale that should do', async () => {
+    const scorer = scorerOf({ candidate: GOOD });
+    const compare = (sequences: readonly unknown[], scale: number) =>
+      Promise.resolve(
+        sequences.map(() => ({
+          kl: scale > 0.5 ? 0.7 : 0.1,
+          entropy: 1,
+          baseEntropy: 1,
+          ends: 1,
+          baseEnds: 1,
+          tokens: 1,
+        })),
+      );
+    expect(await runGate({ ...scorer, compare }, input())).toMatchObject({ kept: true, scale: 0.5 });
   });
 
   it('judges by what it was trained on while there is nothing else, and says so', async () => {

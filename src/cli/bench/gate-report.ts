@@ -31,8 +31,8 @@ export function gateMarkdown(rows: readonly GateRow[], command: string): string 
   const groups = grouped(rows, ({ labels, signals, k }) => `${labels} | ${signals} | ${k}`);
   const body = [...groups].map(([group, members]) => {
     const kept = members.filter((row) => row.kept);
-    const halved = kept.filter(({ scale }) => scale < 1).length;
-    const share = `${kept.length} of ${members.length}${halved > 0 ? ` (${halved} at half strength)` : ''}`;
+    const weakened = kept.filter(({ scale }) => scale < 1).length;
+    const share = `${kept.length} of ${members.length}${weakened > 0 ? ` (${weakened} at less than full strength)` : ''}`;
     const failed = GATE_FIGURES.flatMap((name) => {
       const count = members.filter(({ figures }) =>
         figures.some((figure) => figure.name === name && !figure.passed),
