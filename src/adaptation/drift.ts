@@ -1,4 +1,5 @@
 import type { Receipt, Signal } from '../shared/records';
+import { lineageOf } from '../shared/signals';
 
 /** Mistakes in excess of the mean that are put down to chance, and how many more than that are not. */
 const TOLERANCE = 0.1;
@@ -34,27 +35,42 @@ export function lastChange(losses: readonly number[], delta = TOLERANCE, lambda 
   return change;
 }
 
+/** What tells of earlier predictions. */
+export type Predictor = Pick<Receipt, 'model' | 'version' | 'parentVersion' | 'predictions'>;
+
 /**
- * Ids of the signals from before the user's taste changed: the adapter in use predicted each signal before it learned
- * from it (prequentially, Dawid 1984), and from some signal on it was wrong much more often than before. Predictions of
- * the base model, which knows nothing of the user, do not count.
- * @param signals oldest first.
+ * By which margin, in nats, each signal was predicted by a version and those that it grew out of, which had not learned
+ * from it (prequentially, Dawid 1984). The first prediction counts: a signal whose update was refused is met again. What
+ * the base, which knows nothing of the user, another branch or another model foresaw does not count.
  */
-export function outdatedSignals(
-  signals: readonly Signal[],
-  receipts: readonly Pick<Receipt, 'model' | 'parentVersion' | 'predictions'>[],
+export function predictionsOf(
+  receipts: readonly Predictor[],
+  version: number,
   model: string,
-): string[] {
+): Map<string, number> {
+  const lineage = new Set(lineageOf(receipts, version));
   const margins = new Map<string, number>();
   for (const receipt of receipts) {
-    if (receipt.model !== model || receipt.parentVersion === 0) continue;
+    if (receipt.model !== model || !lineage.has(receipt.parentVersion)) continue;
     for (const [id, margin] of Object.entries(receipt.predictions ?? {})) {
-      // A signal whose first update was refused is met again: the first prediction counts.
       if (!margins.has(id)) margins.set(id, margin);
     }
   }
-  const predicted = signals.filter(({ id }) => margins.has(id));
-  const change = lastChange(predicted.map(({ id }) => ((margins.get(id) ?? 0) > 0 ? 0 : 1)));
+  return margins;
+}
+
+/**
+ * Ids of the signals from before the user's taste changed: from some signal on the predictions were wrong much more often
+ * than before.
+ * @param signals oldest first.
+ * @param predictions margins by the signals' ids.
+ */
+export function outdatedSignals(
+  signals: readonly Signal[],
+  predictions: ReadonlyMap<string, number>,
+): string[] {
+  const predicted = signals.filter(({ id }) => predictions.has(id));
+  const change = lastChange(predicted.map(({ id }) => ((predictions.get(id) ?? 0) > 0 ? 0 : 1)));
   const first = predicted[change];
   if (change === 0 || !first) return [];
   return signals.filter(({ createdAt }) => createdAt < first.createdAt).map(({ id }) => id);

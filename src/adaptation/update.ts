@@ -13,7 +13,7 @@ import {
   type TrainingExample,
 } from '../training/types';
 import { crossFit } from './cross-fit';
-import { OLD_WEIGHT, outdatedSignals } from './drift';
+import { OLD_WEIGHT, outdatedSignals, predictionsOf, type Predictor } from './drift';
 import { balanceThumbs } from './examples';
 import { type GateLimits, type GateResult, type GateScorer, runGate } from './gate';
 import { marginsOf } from './margins';
@@ -81,14 +81,14 @@ export interface Past {
   /** All that count, oldest first. */
   signals: readonly Signal[];
   /** Oldest first. */
-  receipts: readonly Pick<Receipt, 'model' | 'parentVersion' | 'predictions'>[];
+  receipts: readonly Predictor[];
   /** SHA-256 of the model. */
   model: string;
 }
 
 /**
- * By which margin, in nats, the adapter in use would have agreed with each judgement that it has not learned from, and
- * which signals are, by that, from before the user's taste changed. The base predicts nothing.
+ * By which margin, in nats, the adapter in use would have agreed with each judgement that is new to it, and which signals
+ * are, by that and by what was foreseen earlier, from before the user's taste changed. The base predicts nothing.
  * @param examples with their references.
  */
 export async function foresee(
@@ -96,14 +96,15 @@ export async function foresee(
   examples: readonly TrainingExample[],
   { current, parentVersion, learned, signals, receipts, model }: Past,
 ): Promise<Required<Pick<Receipt, 'predictions' | 'outdatedIds'>>> {
-  const fresh = examples.filter(({ id }) => !learned.has(id));
+  const earlier = predictionsOf(receipts, parentVersion, model);
+  const fresh = examples.filter(({ id }) => !learned.has(id) && !earlier.has(id));
   let predictions: Record<string, number> = {};
   if (current !== null && fresh.length > 0) {
     trainer.slot.load(current);
     const predicted = await margins(trainer, fresh);
     predictions = Object.fromEntries(fresh.map(({ id }, i) => [id, predicted[i] ?? 0]));
   }
-  const outdatedIds = outdatedSignals(signals, [...receipts, { model, parentVersion, predictions }], model);
+  const outdatedIds = outdatedSignals(signals, new Map([...earlier, ...Object.entries(predictions)]));
   return { predictions, outdatedIds };
 }
 

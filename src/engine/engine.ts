@@ -4,10 +4,11 @@ import type { Command, EngineEvent, Repetition, Snapshot } from '../protocol/pro
 import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { DEFAULT_SETTINGS, type Settings, type Signal } from '../shared/records';
-import { activeSignals, learnedBy, versionWithout, waitingSignals } from '../shared/signals';
+import { versionWithout, waitingSignals } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { Chat } from './chat';
 import { DeviceTurns } from './device-turns';
+import { hasNews } from './draft';
 import { exportAdapter, exportReceipt, importAdapter, receiptFile } from './exchange';
 import { Judgements } from './judgements';
 import { adapterOf, describe, type ModelHost, openModel } from './model-host';
@@ -101,6 +102,7 @@ export class Engine {
         return this.edit(command.messageId, command.text);
       case 'withdraw':
         await this.storage.updateSignal(command.signalId, { withdrawnAt: Date.now() });
+        await this.open().updates.reconsider();
         await this.announce();
         return this.idle(false);
       case 'unlearn':
@@ -130,6 +132,7 @@ export class Engine {
       case 'delete-adapter':
         return this.deleteAdapter(command.version);
       case 'use-adapter':
+        this.untrained();
         return this.switchAdapter(command.version);
       case 'settings':
         this.settings = await this.storage.saveSettings({ ...this.settings, ...command.settings });
@@ -269,6 +272,8 @@ export class Engine {
 
   private async judged({ id }: Signal): Promise<{ signalId: string }> {
     this.lastEnd = null;
+    // It may have taken the place of an earlier one.
+    await this.open().updates.reconsider();
     await this.announce();
     await this.idle();
     return { signalId: id };
@@ -285,9 +290,7 @@ export class Engine {
     const version = versionWithout(receipts, stored, this.active, signalId);
     if (version !== this.active) await this.switchAdapter(version);
     else await this.announce();
-    const learned = learnedBy(receipts, version);
-    const rest = activeSignals(await this.storage.listSignals()).filter(({ id }) => !learned.has(id));
-    if (rest.length > 0) await this.trainNow();
+    if (await hasNews(this.storage, this.open().host)) await this.trainNow();
     else await this.idle(false);
   }
 

@@ -102,11 +102,13 @@ export class Judgements {
       ...(rejected && isCut(rejected) ? { rejected: true } : {}),
     };
     if (Object.keys(cut).length > 0) signal.cut = cut;
-    const earlier = (await this.storage.listSignals()).filter(
-      (other) => other.withdrawnAt === undefined && replaces(signal, other),
+    const earlier = activeSignals(await this.storage.listSignals()).filter((other) =>
+      replaces(signal, other),
     );
-    await this.storage.addSignal(signal);
-    for (const { id } of earlier) await this.storage.updateSignal(id, { withdrawnAt: signal.createdAt });
+    await this.storage.addSignal(
+      signal,
+      earlier.map(({ id }) => id),
+    );
     return signal;
   }
 }

@@ -1,29 +1,20 @@
-import { type ExampleSet, examplesOf } from '../adaptation/examples';
-import { skipFlagged } from '../adaptation/flagged';
-import { planUpdate } from '../adaptation/plan';
 import { replay } from '../adaptation/replay';
-import { foresee, type Past, runUpdate, type UpdateHooks, type UpdateOutcome } from '../adaptation/update';
+import { foresee, runUpdate, type UpdateHooks, type UpdateOutcome } from '../adaptation/update';
 import { writeAdapter } from '../formats/adapter';
 import type { ReceiptFile } from '../formats/receipt-file';
 import type { EngineEvent, Repetition, TrainingProgress } from '../protocol/protocol';
 import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { newId } from '../shared/ids';
-import type { Receipt, Signal, SkippedSignal, TrainingCheckpoint } from '../shared/records';
-import { activeSignals, learnedBy } from '../shared/signals';
+import type { Receipt, TrainingCheckpoint } from '../shared/records';
 import { sha256 } from '../shared/sha256';
 import type { Storage } from '../storage/database';
 import { addReferences } from '../training/train';
 import { Trainer } from '../training/trainer';
-import {
-  DEFAULT_HYPERPARAMETERS,
-  loraOf,
-  type Hyperparameters,
-  type StepResult,
-  type TrainingExample,
-} from '../training/types';
+import { DEFAULT_HYPERPARAMETERS, loraOf, type StepResult, type TrainingExample } from '../training/types';
 import type { DeviceTurns } from './device-turns';
-import { adapterOf, type ModelHost } from './model-host';
+import { chooseSignals, type Draft, draftUpdate, hasNews } from './draft';
+import type { ModelHost } from './model-host';
 import { commitVersion } from './versions';
 
 /** Longest submit of training that chat may have to wait for. */
@@ -45,7 +36,13 @@ export type UpdateEnd = Pick<Receipt, 'decision' | 'reason' | 'version'>;
 /** Trains, judges, keeps or refuses; repeats what has been. One thing at a time. */
 export class Updates {
   private readonly context: UpdatesContext;
-  private running: { stopper: AbortController; progress: TrainingProgress; detail: string } | null = null;
+  private running: {
+    stopper: AbortController;
+    progress: TrainingProgress;
+    detail: string;
+    /** Ids of the signals that it uses, once they are known. */
+    uses?: ReadonlySet<string>;
+  } | null = null;
   private suspended = false;
 
   constructor(context: UpdatesContext) {
@@ -78,16 +75,48 @@ export class Updates {
   }
 
   /**
-   * Runs an update from the signals as they are now, or goes on with an interrupted one.
+   * Runs an update from the signals as they are now, or goes on with an interrupted one. One that uses what has been
+   * withdrawn meanwhile begins anew without it.
    * @throws ThumbprintError `bad-input` when there is nothing to learn from. Failures while training end in a receipt.
    */
   async run(checkpoint?: TrainingCheckpoint): Promise<UpdateEnd> {
     return this.alone('Learning from your judgements.', checkpoint?.step ?? 0, async () => {
       return this.withTrainer(async (trainer) => {
-        const draft = await this.draft(checkpoint, trainer);
-        return this.train(trainer, draft, checkpoint);
+        for (let from = checkpoint; ; from = undefined) {
+          try {
+            return await this.train(trainer, await this.draft(from, trainer), from);
+          } catch (error) {
+            if (!(error instanceof Withdrawn)) throw error;
+            const { storage, host } = this.context;
+            await storage.clearCheckpoint();
+            if (!(await hasNews(storage, host))) return { decision: 'cancelled', reason: error.message };
+            this.restart();
+          }
+        }
       });
     });
+  }
+
+  /** Something has been withdrawn: an update that uses it stops at once, and begins anew. */
+  async reconsider(): Promise<void> {
+    const { running } = this;
+    if (running?.uses && (await this.isWithdrawn(running.uses))) running.stopper.abort(new Withdrawn());
+  }
+
+  private async isWithdrawn(ids: ReadonlySet<string>): Promise<boolean> {
+    const signals = await this.context.storage.listSignals();
+    return signals.some(({ id, withdrawnAt }) => withdrawnAt !== undefined && ids.has(id));
+  }
+
+  /** What has been kept of an update does not know what was withdrawn. @throws Withdrawn */
+  private async expectNoneWithdrawn(): Promise<void> {
+    if (await this.isWithdrawn(required(this.running?.uses, 'signals in use'))) throw new Withdrawn();
+  }
+
+  private restart(): void {
+    const running = required(this.running, 'the update');
+    running.stopper = new AbortController();
+    this.update({ step: 0, secondsLeft: null, stage: 'reference' });
   }
 
   /**
@@ -138,11 +167,11 @@ export class Updates {
   /** A trainer that lets chat go first, and ends when it is cancelled. */
   private async withTrainer<T>(work: (trainer: Trainer) => Promise<T>): Promise<T> {
     const { host, turns } = this.context;
-    const { signal } = required(this.running, 'the update').stopper;
+    const running = required(this.running, 'the update');
     const trainer = await Trainer.create(host.runtime, {
       rows: 2 * host.identity.config.context_window_size,
       submitMs: SUBMIT_MS,
-      turn: () => turns.background(signal),
+      turn: () => turns.background(running.stopper.signal),
     });
     try {
       return await work(trainer);
@@ -180,49 +209,12 @@ export class Updates {
 
   private async draft(checkpoint: TrainingCheckpoint | undefined, trainer: Trainer): Promise<Draft> {
     const { storage, host } = this.context;
-    const all = await storage.listSignals();
-    const plan = planUpdate(all, activeSignals(all), host.hyperparameters);
-    // A resumed update goes on with what it began with, less what was withdrawn since.
-    const chosen = (planned: readonly Signal[], ids: readonly string[] | undefined): Signal[] => {
-      const wanted = ids && new Set(ids);
-      return wanted ? activeSignals(all).filter(({ id }) => wanted.has(id)) : [...planned];
-    };
-    const options = {
-      tokenizer: host.tokenizer,
-      model: host.identity.sha256,
-      contextLength: host.identity.config.context_window_size,
-      longest: trainer.rows,
-    };
-    const examples = (signals: readonly Signal[]): Promise<ExampleSet> =>
-      skipFlagged(trainer, examplesOf(signals, options), host.texts.probes);
-    const train = await examples(chosen(plan.train, checkpoint?.signalIds));
-    const heldOut = await examples(chosen(plan.heldOut, checkpoint?.heldOutIds));
-    if (train.examples.length === 0) {
-      throw new ThumbprintError(
-        'bad-input',
-        train.skipped[0]?.reason ?? 'There is nothing to learn from yet. Rate or edit a reply first.',
-      );
-    }
-    const parentVersion = checkpoint?.parentVersion ?? (await storage.activeVersion());
-    const receipts = await storage.listReceipts();
-    const record = parentVersion === 0 ? undefined : await storage.adapter(parentVersion);
-    return {
-      train: train.examples,
-      heldOut: heldOut.examples,
-      skipped: [...(checkpoint?.skipped ?? []), ...train.skipped, ...heldOut.skipped],
-      hyperparameters: {
-        ...host.hyperparameters,
-        ...(checkpoint?.hyperparameters ?? plan.hyperparameters),
-      },
-      parentVersion,
-      current: record ? await adapterOf(host, record) : null,
-      learned: learnedBy(receipts, parentVersion),
-      signals: activeSignals(all),
-      receipts,
-      model: host.identity.sha256,
-      seed: checkpoint?.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
-      startedAt: checkpoint?.startedAt ?? Date.now(),
-    };
+    const chosen = await chooseSignals(storage, host, checkpoint);
+    required(this.running, 'the update').uses = new Set(
+      [...chosen.train, ...chosen.heldOut].map(({ id }) => id),
+    );
+    await this.expectNoneWithdrawn();
+    return draftUpdate(storage, host, trainer, chosen, checkpoint);
   }
 
   private async train(
@@ -258,6 +250,15 @@ export class Updates {
       seconds: (performance.now() - started) / 1000,
       ...rest,
     });
+    if (draft.train.length === 0) {
+      // With a receipt, these signals do not wait for the next update to skip them again.
+      const [first] = draft.skipped;
+      const reason = `Refused: there is nothing to learn from. ${first?.reason ?? ''}`;
+      const refused = receipt({ decision: 'refused', reason, figures: [] });
+      await this.context.storage.putReceipt(refused);
+      this.context.post({ type: 'receipt', receipt: refused });
+      return refused;
+    }
     try {
       this.update({ stage: 'reference', steps: draft.hyperparameters.steps });
       const train = await this.withReferences(trainer, draft.train);
@@ -294,7 +295,7 @@ export class Updates {
       const judged = { ...receipt({ decision, reason, figures, scale }), candidate };
       return await this.settle(outcome, safetensors, judged);
     } catch (error) {
-      if (this.suspended) throw error;
+      if (this.suspended || error instanceof Withdrawn) throw error;
       const cancelled = error instanceof ThumbprintError && error.code === 'cancelled';
       const ended = receipt({
         decision: cancelled ? 'cancelled' : 'failed',
@@ -315,6 +316,7 @@ export class Updates {
     receipt: Receipt & { candidate: string },
   ): Promise<UpdateEnd> {
     const { storage, post } = this.context;
+    await this.expectNoneWithdrawn();
     if (!kept) await storage.putReceipt(receipt);
     const settled = kept ? await commitVersion(storage, candidate, safetensors, receipt) : receipt;
     post({ type: 'receipt', receipt: settled });
@@ -373,11 +375,7 @@ export class Updates {
   }
 }
 
-interface Draft extends Past {
-  train: TrainingExample[];
-  heldOut: TrainingExample[];
-  skipped: SkippedSignal[];
-  hyperparameters: Hyperparameters;
-  seed: number;
-  startedAt: number;
+/** A signal that an update uses has been withdrawn. */
+class Withdrawn extends Error {
+  override message = 'You withdrew what it was learning from.';
 }

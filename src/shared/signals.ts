@@ -53,15 +53,27 @@ export function signalOutcomes(receipts: readonly Receipt[], model: string): Map
   return outcomes;
 }
 
+/** A version and those that it grew out of, the latest first, but for the base. */
+export function lineageOf(
+  receipts: readonly Pick<Receipt, 'version' | 'parentVersion'>[],
+  version: number,
+): number[] {
+  const lineage: number[] = [];
+  for (let at = version; at > 0;) {
+    lineage.push(at);
+    at = receipts.find((receipt) => receipt.version === at)?.parentVersion ?? 0;
+  }
+  return lineage;
+}
+
 /** Ids of the signals that a version has learned, its ancestors' included. Version 0, the base, has learned none. */
 export function learnedBy(receipts: readonly Receipt[], version: number): Set<string> {
-  const learned = new Set<string>();
-  for (let at = version; at > 0;) {
-    const receipt = receipts.find((one) => one.version === at);
-    for (const id of receipt?.signalIds ?? []) learned.add(id);
-    at = receipt?.parentVersion ?? 0;
-  }
-  return learned;
+  const lineage = lineageOf(receipts, version);
+  return new Set(
+    receipts.flatMap(({ version: at, signalIds }) =>
+      at !== undefined && lineage.includes(at) ? signalIds : [],
+    ),
+  );
 }
 
 /**
@@ -75,11 +87,10 @@ export function versionWithout(
   signalId: string,
 ): number {
   const isStored = (wanted: number): boolean => stored.some((adapter) => adapter.version === wanted);
-  let at = version;
-  while (at > 0 && (!isStored(at) || learnedBy(receipts, at).has(signalId))) {
-    at = receipts.find((receipt) => receipt.version === at)?.parentVersion ?? 0;
-  }
-  return at;
+  const clean = lineageOf(receipts, version).find(
+    (at) => isStored(at) && !learnedBy(receipts, at).has(signalId),
+  );
+  return clean ?? 0;
 }
 
 /** Active signals that no update has dealt with. */

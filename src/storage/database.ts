@@ -153,12 +153,20 @@ export class Storage {
 
   // Signals
 
-  /** Adds a signal and waits until it is on disk. Rejects with `storage` when its id is already taken. */
-  addSignal(signal: Signal): Promise<void> {
+  /**
+   * Adds a signal, withdraws those whose place it takes, and waits until that is on disk. Rejects with `storage` when its
+   * id is already taken, or there is no signal that it should replace.
+   */
+  addSignal(signal: Signal, replaced: readonly string[] = []): Promise<void> {
     return this.#write('save the signal', (db) =>
-      inTransaction(db, ['signals'], 'strict', (transaction) =>
-        transaction.objectStore('signals').add(signal),
-      ),
+      inTransaction(db, ['signals'], 'strict', async (transaction) => {
+        const signals = transaction.objectStore('signals');
+        for (const id of replaced) {
+          const stored = (await signals.get(id)) ?? raise(missing('signal', id));
+          await signals.put({ ...stored, withdrawnAt: signal.createdAt });
+        }
+        await signals.add(signal);
+      }),
     );
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lastChange, outdatedSignals } from '../../src/adaptation/drift';
+import { lastChange, outdatedSignals, predictionsOf, type Predictor } from '../../src/adaptation/drift';
 import { createRandom } from '../../src/shared/random';
 import type { Signal } from '../../src/shared/records';
 
@@ -37,22 +37,30 @@ describe('the test for change', () => {
 
 describe('outdated signals', () => {
   const signals = Array.from({ length: 20 }, (_, i) => ({ id: `s${i}`, createdAt: i })) as Signal[];
-  const receipt = (from: number, to: number, margin: number, parentVersion = 1, model = 'm') => ({
+  const receipt = (from: number, to: number, margin: number, parentVersion = 1, model = 'm'): Predictor => ({
     model,
     parentVersion,
     predictions: Object.fromEntries(signals.slice(from, to).map(({ id }) => [id, margin])),
   });
+  const outdated = (receipts: Predictor[], version = 1): string[] =>
+    outdatedSignals(signals, predictionsOf(receipts, version, 'm'));
+  const CHANGED = signals.slice(0, 16).map(({ id }) => id);
 
   it('are those from before the adapter began to be wrong', () => {
     const receipts = [receipt(0, 4, 0, 0), receipt(4, 16, 3), receipt(16, 20, -2)];
-    expect(outdatedSignals(signals, receipts, 'm')).toEqual(signals.slice(0, 16).map(({ id }) => id));
-    expect(outdatedSignals(signals, receipts.slice(0, 2), 'm')).toEqual([]);
+    expect(outdated(receipts)).toEqual(CHANGED);
+    expect(outdated(receipts.slice(0, 2))).toEqual([]);
   });
 
   it('are none where the base, another model or a second look says so', () => {
-    expect(outdatedSignals(signals, [receipt(0, 16, 3), receipt(16, 20, -2, 0)], 'm')).toEqual([]);
-    expect(outdatedSignals(signals, [receipt(0, 16, 3), receipt(16, 20, -2, 1, 'other')], 'm')).toEqual([]);
-    const again = [receipt(0, 20, 3), receipt(16, 20, -2)];
-    expect(outdatedSignals(signals, again, 'm')).toEqual([]);
+    expect(outdated([receipt(0, 16, 3), receipt(16, 20, -2, 0)])).toEqual([]);
+    expect(outdated([receipt(0, 16, 3), receipt(16, 20, -2, 1, 'other')])).toEqual([]);
+    expect(outdated([receipt(0, 20, 3), receipt(16, 20, -2)])).toEqual([]);
+  });
+
+  it('are told by what a version grew out of, and by no other branch', () => {
+    const grown = [receipt(0, 16, 3), { ...receipt(0, 0, 0), version: 2 }, receipt(16, 20, -2, 2)];
+    expect(outdated(grown, 2)).toEqual(CHANGED);
+    expect(outdated(grown, 1)).toEqual([]);
   });
 });

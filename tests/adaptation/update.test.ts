@@ -142,6 +142,10 @@ describe('an update', () => {
     const learned = new Set(['1']);
     const { predictions: margins } = await foresee(trainer, train, { ...past, current: adapter, learned });
     expect(Object.keys(margins)).toEqual(train.map(({ id }) => id).filter((id) => id !== '1'));
+    // Only once, whatever becomes of the update.
+    const receipts = [{ model: runtime.sha256, parentVersion: 1, predictions: { 0: 1, 2: 1 } }];
+    const again = await foresee(trainer, train, { ...past, receipts, current: adapter, learned });
+    expect(Object.keys(again.predictions)).toEqual(['3', '4', '5']);
     const [first] = train;
     if (first?.kind !== 'pair') throw new Error('no pair');
     const { prompt, chosen, rejected, reference } = first;

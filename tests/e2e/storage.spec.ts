@@ -30,19 +30,26 @@ test('keeps a conversation tree and deletes it whole', async ({ page }) => {
   expect(result).toEqual({ before: ['m1', 'm2'], order: ['d', 'c'], after: 0, other: 1, left: ['d'] });
 });
 
-test('updates signals, refuses a second one of the same id, repairs settings', async ({ page }) => {
+test('updates and replaces signals, changes nothing for a second one of the same id, repairs settings', async ({
+  page,
+}) => {
   const result = await page.evaluate(async (one) => {
     const storage = await storageUnderTest.openStorage();
     await storage.addSignal(one);
     const twice = await storage
-      .addSignal(one)
+      .addSignal(one, ['s1'])
       .then(() => 'written')
       .catch((error: { code: string }) => error.code);
+    const untouched = await storage.listSignals();
+    await storage.addSignal({ ...one, id: 's2', createdAt: 9 }, ['s1']);
+    const replaced = (await storage.listSignals()).map(({ id, withdrawnAt }) => [id, withdrawnAt]);
     const updated = await storage.updateSignal('s1', { withdrawnAt: 7 });
     const settings = await storage.loadSettings();
     const saved = await storage.saveSettings({ ...settings, trainAfter: 0, systemPrompt: 'Be brief.' });
     return {
       twice,
+      untouched,
+      replaced,
       updated: updated.withdrawnAt,
       chosen: updated.chosen,
       saved,
@@ -50,6 +57,11 @@ test('updates signals, refuses a second one of the same id, repairs settings', a
     };
   }, signal('s1'));
   expect(result).toMatchObject({ twice: 'storage', updated: 7, chosen: 'Yes.' });
+  expect(result.untouched).toEqual([signal('s1')]);
+  expect(result.replaced).toEqual([
+    ['s1', 9],
+    ['s2', undefined],
+  ]);
   expect(result.saved).toMatchObject({ trainAfter: 1, systemPrompt: 'Be brief.' });
   expect(result.loaded).toEqual(result.saved);
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DeviceTurns } from '../../src/engine/device-turns';
 import type { ModelHost } from '../../src/engine/model-host';
 import { Updates } from '../../src/engine/updates';
@@ -6,7 +6,7 @@ import type { ReceiptFile } from '../../src/formats/receipt-file';
 import type { ModelRuntime } from '../../src/model/runtime';
 import type { EngineEvent, TrainingProgress } from '../../src/protocol/protocol';
 import { required } from '../../src/shared/assert';
-import type { Receipt, TrainingCheckpoint } from '../../src/shared/records';
+import type { Receipt, Signal, TrainingCheckpoint } from '../../src/shared/records';
 import type { Storage } from '../../src/storage/database';
 import { recordedUpdate, tinyModel, tinyRuntime } from '../support/recorded-update';
 
@@ -92,12 +92,14 @@ it('refuses the receipt of another base model, naming both', async () => {
   });
 });
 
-it('goes on with an interrupted update as if nothing had happened, and knows what it had skipped', async () => {
-  const long = { ...required(file.signals[0], 'signal'), id: 'long', chosen: 'a'.repeat(100) };
-  const signals = [...file.signals.slice(0, 5), long];
-  const checkpoints: TrainingCheckpoint[] = [];
+/** Keeps what an engine would, as long as the test lasts. `onSave` sees every checkpoint. */
+function memory(
+  signals: Signal[],
+  onSave: (checkpoint: TrainingCheckpoint) => Promise<void> = () => Promise.resolve(),
+): { storage: Storage; receipts: Receipt[]; checkpoints: TrainingCheckpoint[]; cleared: () => number } {
   const receipts: Receipt[] = [];
-  /** Lasts as long as the test, and interrupts the first update after its third step. */
+  const checkpoints: TrainingCheckpoint[] = [];
+  let cleared = 0;
   const storage = {
     listSignals: () => Promise.resolve(signals),
     updateSignal: () => Promise.resolve(),
@@ -105,14 +107,23 @@ it('goes on with an interrupted update as if nothing had happened, and knows wha
     listReceipts: () => Promise.resolve(receipts),
     saveCheckpoint: (checkpoint: TrainingCheckpoint) => {
       checkpoints.push(checkpoint);
-      if (checkpoint.step === 3) first.suspend();
-      return Promise.resolve();
+      return onSave(checkpoint);
     },
+    clearCheckpoint: () => Promise.resolve(void cleared++),
     putReceipt: (receipt: Receipt) => Promise.resolve(void receipts.push(receipt)),
     nextVersion: () => Promise.resolve(1),
     commitAdapter: ({ receipt }: { receipt: Receipt }) => Promise.resolve(void receipts.push(receipt)),
   } as unknown as Storage;
+  return { storage, receipts, checkpoints, cleared: () => cleared };
+}
 
+it('goes on with an interrupted update as if nothing had happened, and knows what it had skipped', async () => {
+  const long = { ...required(file.signals[0], 'signal'), id: 'long', chosen: 'a'.repeat(100) };
+  // Interrupts the first update after its third step.
+  const { storage, receipts, checkpoints } = memory([...file.signals.slice(0, 5), long], ({ step }) => {
+    if (step === 3) first.suspend();
+    return Promise.resolve();
+  });
   const first = updatesOf(() => undefined, storage).updates;
   await expect(first.run()).rejects.toMatchObject({ code: 'cancelled' });
   expect(receipts).toEqual([]);
@@ -125,4 +136,89 @@ it('goes on with an interrupted update as if nothing had happened, and knows wha
   expect(receipt?.skipped.map(({ signalId }) => signalId)).toEqual(['long']);
   expect(receipt?.losses.slice(0, 3)).toEqual(begun.losses);
   expect(receipt?.losses.length).toBeGreaterThan(3);
+});
+
+it('refuses what has only signals to skip, so that they do not wait for the next update', async () => {
+  const long = { ...required(file.signals[0], 'signal'), chosen: 'a'.repeat(100) };
+  const { storage, receipts, checkpoints } = memory([long]);
+  await updatesOf(() => undefined, storage).updates.run();
+  expect(receipts).toMatchObject([
+    { decision: 'refused', signalIds: [], skipped: [{ signalId: long.id }], losses: [] },
+  ]);
+  expect(receipts[0]?.reason).toMatch(/^Refused: there is nothing to learn from\. /);
+  expect(checkpoints).toEqual([]);
+});
+
+describe('a signal that is withdrawn', () => {
+  const SEEN = 4;
+  const withdrawn = (signals: readonly Signal[], id: string): Signal[] =>
+    signals.map((signal) => (signal.id === id ? { ...signal, withdrawnAt: 1 } : signal));
+  const seeded = async (work: () => Promise<unknown>): Promise<void> => {
+    const draw = vi.spyOn(crypto, 'getRandomValues').mockImplementation((array) => {
+      if (array instanceof Uint32Array) array[0] = 7;
+      return array;
+    });
+    await work().finally(() => draw.mockRestore());
+  };
+  /** The receipt of an update that never saw it, without what two updates cannot share. */
+  const essence = (receipt: Receipt | undefined) => {
+    const { decision, signalIds, losses, figures, candidate } = required(receipt, 'receipt');
+    return { decision, signalIds, losses, figures, candidate };
+  };
+  const unseen = async (signals: Signal[]) => {
+    const { storage, receipts } = memory(signals);
+    await seeded(() => updatesOf(() => undefined, storage).updates.run());
+    return essence(receipts[0]);
+  };
+
+  it('while an update trains on it is in nothing that comes of it', async () => {
+    const signals = file.signals.slice(0, SEEN);
+    const { storage, receipts, checkpoints } = memory(signals, async ({ step }) => {
+      if (step !== 2 || signals[1]?.withdrawnAt !== undefined) return;
+      signals.splice(0, SEEN, ...withdrawn(signals, 's1'));
+      await updates.reconsider();
+    });
+    const { updates } = updatesOf(() => undefined, storage);
+    await seeded(() => updates.run());
+    expect(receipts).toHaveLength(1);
+    expect(essence(receipts[0])).toEqual(await unseen(signals));
+    expect(receipts[0]?.signalIds).toEqual(['s0', 's2', 's3']);
+    expect(checkpoints.at(-1)?.signalIds).toEqual(['s0', 's2', 's3']);
+  });
+
+  it('is not in what is resumed either, nor does it stay where nobody tells the update', async () => {
+    const signals = file.signals.slice(0, SEEN);
+    const begun: TrainingCheckpoint[] = [];
+    const { storage, receipts, cleared } = memory(signals, (checkpoint) => {
+      if (checkpoint.step === 3 && begun.push(checkpoint) === 1) first.suspend();
+      // The last step: only the gate is left.
+      if (checkpoint.step === 6 && signals[2]?.withdrawnAt === undefined)
+        signals.splice(0, SEEN, ...withdrawn(signals, 's2'));
+      return Promise.resolve();
+    });
+    const first = updatesOf(() => undefined, storage).updates;
+    await expect(first.run()).rejects.toMatchObject({ code: 'cancelled' });
+    signals.splice(0, SEEN, ...withdrawn(signals, 's0'));
+    await seeded(() => updatesOf(() => undefined, storage).updates.run(begun[0]));
+    expect(cleared()).toBe(2);
+    expect(receipts.map(({ signalIds }) => signalIds)).toEqual([['s1', 's3']]);
+    expect(essence(receipts[0])).toEqual(await unseen(signals));
+  });
+
+  it('ends an update that has nothing else to learn from, without a receipt', async () => {
+    const signals = file.signals.slice(0, 1);
+    const { storage, receipts, cleared } = memory(signals, async ({ step }) => {
+      if (step !== 1) return;
+      signals.splice(0, 1, ...withdrawn(signals, 's0'));
+      await updates.reconsider();
+    });
+    const { updates } = updatesOf(() => undefined, storage);
+    expect(await updates.run()).toEqual({
+      decision: 'cancelled',
+      reason: 'You withdrew what it was learning from.',
+    });
+    expect(receipts).toEqual([]);
+    expect(cleared()).toBe(1);
+    expect(updates.progress).toBeNull();
+  });
 });

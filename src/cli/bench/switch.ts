@@ -95,7 +95,6 @@ export async function bench(args: readonly string[]): Promise<void> {
         model: identity.sha256,
       };
       const { predictions, outdatedIds } = await foresee(trainer, [...train, ...heldOut], past);
-      receipts.push({ model: identity.sha256, parentVersion: version, predictions });
       const outdated = new Set(run.detector === 'on' ? outdatedIds : []);
       const outcome = await runUpdate(runtime, trainer, {
         current,
@@ -107,6 +106,8 @@ export async function bench(args: readonly string[]): Promise<void> {
         hyperparameters: plan.hyperparameters,
         seed: run.seed + given,
       });
+      const receipt = { model: identity.sha256, parentVersion: version, predictions };
+      receipts.push(outcome.kept ? { ...receipt, version: version + 1 } : receipt);
       if (outcome.kept) {
         current = outcome.candidate;
         learned = new Set(train.map(({ id }) => id));
