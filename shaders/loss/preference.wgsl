@@ -1,5 +1,6 @@
 // The losses of a batch from its sequences' log-probabilities: a thread an example. Writes d loss / d logprob for each
-// sequence (coefficients) and (loss, margin) for each example (metrics). l is Σ logprobs, r = beta·(l − reference).
+// sequence (coefficients) and METRICS numbers for each example: loss, margin, and by how many nats a token its liked reply
+// is likelier than under the base model. l is Σ logprobs, r = beta·(l − reference).
 //   PAIR   m = r_chosen − r_rejected; ((1−ε)·−logσ(m) − ε·−logσ(−m)) / (1−2ε), robust DPO (Chowdhury et al. 2024)
 //   UP     m = r; 1 − σ(r − z), KTO (Ethayarajh et al. 2024); with z = 0 APO-zero unpaired (D'Oosterlinck et al. 2024)
 //   DOWN   m = −r; 1 − σ(z − r)
@@ -10,7 +11,7 @@
 @group(0) @binding(1) var<storage, read> sequences: array<Sequence>;
 @group(0) @binding(2) var<storage, read> logprobs: array<f32>;
 @group(0) @binding(3) var<storage, read_write> coefficients: array<f32>;
-@group(0) @binding(4) var<storage, read_write> metrics: array<vec2<f32>>;
+@group(0) @binding(4) var<storage, read_write> metrics: array<f32>;
 @group(0) @binding(5) var<uniform> loss: Loss;
 @group(0) @binding(6) var<uniform> batch: Batch;
 
@@ -18,6 +19,8 @@ const PAIR = 0u;
 const UP = 1u;
 const DOWN = 2u;
 const SFT = 3u;
+
+const METRICS = 3u;
 
 struct Example {
   kind: u32,
@@ -80,6 +83,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var margin = 0.0;
   var coefficient = 0.0;
   var sft = loss.sft_weight;
+  var chosen = (logprob(first) - sequences[first].reference) / tokens_of(first);
   switch (example.kind) {
     case PAIR: {
       margin = reward(first) - reward(example.second);
@@ -100,13 +104,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       value = 1.0 - s;
       coefficient = loss.beta * s * (1.0 - s);
       sft = 0.0;
+      chosen = 0.0;
     }
     default: {
       sft = 1.0;
+      chosen = 0.0;
     }
   }
   value -= sft * logprob(first) / tokens_of(first);
   coefficient -= sft / tokens_of(first);
   coefficients[first] = coefficient * example.weight;
-  metrics[id.x] = vec2<f32>(value * example.weight, margin);
+  metrics[id.x * METRICS] = value * example.weight;
+  metrics[id.x * METRICS + 1u] = margin;
+  metrics[id.x * METRICS + 2u] = chosen;
 }

@@ -227,6 +227,7 @@ export class Updates {
     const done = (checkpoint?.losses ?? []).map((loss, index): StepResult => ({
       loss,
       margin: checkpoint?.margins[index] ?? 0,
+      chosen: checkpoint?.chosen?.[index] ?? 0,
       rows: checkpoint?.rows?.[index] ?? 0,
       gradNorm: 0,
     }));
@@ -245,6 +246,7 @@ export class Updates {
       hyperparameters: { ...draft.hyperparameters, ...loraOf(draft.current ?? draft.hyperparameters) },
       losses: results.map(({ loss }) => loss),
       margins: results.map(({ margin }) => margin),
+      chosen: results.map(({ chosen }) => chosen),
       rows: results.map(({ rows }) => rows),
       ...foreseen,
       seconds: (performance.now() - started) / 1000,
@@ -358,6 +360,7 @@ export class Updates {
       seed: draft.seed,
       losses: results.map(({ loss }) => loss),
       margins: results.map(({ margin }) => margin),
+      chosen: results.map(({ chosen }) => chosen),
       rows: results.map(({ rows }) => rows),
       startedAt: draft.startedAt,
     });

@@ -64,6 +64,7 @@ const ReceiptSchema = v.object({
   hyperparameters: v.record(v.string(), Finite),
   losses: Numbers,
   margins: Numbers,
+  chosen: v.exactOptional(Numbers),
   rows: v.exactOptional(v.array(Count)),
   candidate: v.exactOptional(v.string()),
   figures: v.pipe(

@@ -162,6 +162,8 @@ export interface Receipt {
   /** Per step. */
   losses: number[];
   margins: number[];
+  /** By how many nats a token the liked replies were likelier than under the base. Absent in older receipts. */
+  chosen?: number[];
   /** Most tokens of each step's micro-batches, which decide in what order gradients are added up. */
   rows?: number[];
   /** sha-256 of the candidate's safetensors, kept or not. */
@@ -208,6 +210,7 @@ export interface TrainingCheckpoint {
   step: number;
   losses: number[];
   margins: number[];
+  chosen?: number[];
   rows?: number[];
   /** LoRA arena, AdamW moments and the moving average of the arena, f32, in arena order. */
   parameters: ArrayBuffer;

@@ -80,6 +80,12 @@ export interface TrainHooks {
 const KL_REPLIES = 4;
 const KL_FIRST = 4;
 
+/**
+ * Replies that the user likes may not become less likely than under the base by more than this, in nats a token. Preference
+ * losses only ask for a difference, and can lower both sides of a pair (Pal et al. 2024).
+ */
+const LEAST_CHOSEN = -0.1;
+
 /** KL(adapted ‖ base) of the predictions of the last judged replies, in nats a token. */
 export async function judgedKl(
   trainer: Trainer,
@@ -91,8 +97,8 @@ export async function judgedKl(
 
 /**
  * Runs the steps of an update that are not done yet, and answers the results of all. Stops early once the mean margin of
- * two steps in a row passes `margin_stop`, as what is learned already is only overlearned, or once the predictions have
- * moved by `kl_stop`. A training that is repeated takes as many steps as it did. What it leaves in the trainer is the moving
+ * two steps in a row passes `margin_stop`, as what is learned already is only overlearned, once the liked replies of two
+ * steps in a row are less likely than under the base, or once the predictions have moved by `kl_stop`. A training that is repeated takes as many steps as it did. What it leaves in the trainer is the moving
  * average of the steps.
  * @throws the signal's reason when cancelled.
  */
@@ -104,10 +110,10 @@ export async function runSteps(
   hooks: TrainHooks = {},
 ): Promise<StepResult[]> {
   const results: StepResult[] = [...(hooks.done ?? [])];
-  const learned = (): boolean => {
-    const lastTwo = results.slice(-2);
-    return lastTwo.length === 2 && lastTwo.every(({ margin }) => margin > hyperparameters.margin_stop);
-  };
+  const lastTwo = (is: (result: StepResult) => boolean): boolean =>
+    results.length >= 2 && results.slice(-2).every(is);
+  const learned = (): boolean => lastTwo(({ margin }) => margin > hyperparameters.margin_stop);
+  const worse = (): boolean => !hooks.rows && lastTwo(({ chosen }) => chosen < LEAST_CHOSEN);
   const moved = async (step: number): Promise<boolean> =>
     !hooks.rows &&
     step > 0 &&
@@ -115,7 +121,7 @@ export async function runSteps(
     Number.isFinite(hyperparameters.kl_stop) &&
     (await judgedKl(trainer, examples)) > hyperparameters.kl_stop;
   const steps = Math.min(hyperparameters.steps, hooks.rows?.length ?? Infinity);
-  for (let step = results.length; step < steps && !learned(); step++) {
+  for (let step = results.length; step < steps && !learned() && !worse(); step++) {
     hooks.signal?.throwIfAborted();
     if (await moved(step)) break;
     const result = await trainer.step(

@@ -3,7 +3,7 @@ import { Allocation } from '../gpu/allocation';
 import type { Gpu } from '../gpu/device';
 import { type BatchSize, type Dispatch, encode, Program, submit } from '../gpu/program';
 import { adamw, gradNorm, NORM_GROUPS } from '../kernels/adamw';
-import { preference } from '../kernels/preference';
+import { METRICS, preference } from '../kernels/preference';
 import { scatterRows } from '../kernels/rows';
 import { Comparison, type Divergence } from '../model/divergence';
 import { AdapterSlot } from '../model/lora';
@@ -118,7 +118,7 @@ export class Trainer {
       examples: memory.storage('examples', MAX_EXAMPLES * EXAMPLE_WORDS * 4),
       sequences: memory.storage('sequences', 2 * MAX_EXAMPLES * SEQUENCE_WORDS * 4),
       coefficients: memory.storage('coefficients', 2 * MAX_EXAMPLES * 4),
-      metrics: memory.storage('metrics', 2 * MAX_EXAMPLES * 4),
+      metrics: memory.storage('metrics', METRICS.length * MAX_EXAMPLES * 4),
       partials: memory.storage('norm partials', NORM_GROUPS * 4),
       loss: memory.uniform('loss', 16),
       adamw: memory.uniform('adamw', 48),
@@ -271,7 +271,7 @@ export class Trainer {
     hyperparameters: Hyperparameters,
     rows = this.packedRows,
   ): Promise<StepResult> {
-    const { loss, margin } = await this.accumulate(examples, hyperparameters, rows);
+    const { loss, margin, chosen } = await this.accumulate(examples, hyperparameters, rows);
     const { norm, update } = required(this.programs, 'programs');
     this.steps++;
     this.writeAdamW(hyperparameters);
@@ -279,7 +279,13 @@ export class Trainer {
     const size = { tokens: 0, targets: 0, sequences: 0, examples: 0 };
     submit(this.gpu, size, norm, update);
     const partials = new Float32Array(await this.gpu.read(this.buffers.partials));
-    return { loss, margin, rows, gradNorm: Math.sqrt(partials.reduce((sum, value) => sum + value, 0)) };
+    return {
+      loss,
+      margin,
+      chosen,
+      rows,
+      gradNorm: Math.sqrt(partials.reduce((sum, value) => sum + value, 0)),
+    };
   }
 
   /** Log-probabilities with the adapter, or of the base model. */
@@ -306,33 +312,40 @@ export class Trainer {
     this.memory.destroy();
   }
 
-  /** Adds the gradients of all examples; answers the means of loss and margin. */
+  /** Adds the gradients of all examples; answers the means of what is measured. */
   private async accumulate(
     examples: readonly TrainingExample[],
     hyperparameters: Hyperparameters,
     rows = this.packedRows,
-  ): Promise<{ loss: number; margin: number }> {
+  ): Promise<Pick<StepResult, (typeof METRICS)[number]>> {
     this.writeLoss(hyperparameters);
     const lowest = lowestTrained(this.runtime.weights.layers.length, hyperparameters.layer_decay);
-    // Texts have no margin.
+    // Texts have no margin, and what is only disliked has no liked reply.
     const judged = Math.max(1, examples.filter(({ kind }) => kind !== 'text').length);
+    const liked = Math.max(
+      1,
+      examples.filter((one) => one.kind === 'pair' || (one.kind === 'thumb' && one.up)).length,
+    );
     let loss = 0;
     let margin = 0;
+    let chosen = 0;
     let largest = { rows: 0, longestMs: 0 };
     for (const part of microBatches(examples, Math.min(rows, this.rows), this.rows)) {
       const { metrics, ...size } = await this.microBatch(packExamples(part, examples.length), lowest);
       if (size.rows > largest.rows) largest = size;
       for (let i = 0; i < part.length; i++) {
-        loss += metrics[2 * i] ?? 0;
-        margin += (metrics[2 * i + 1] ?? 0) / judged;
+        const at = METRICS.length * i;
+        loss += metrics[at] ?? 0;
+        margin += (metrics[at + 1] ?? 0) / judged;
+        chosen += (metrics[at + 2] ?? 0) / liked;
       }
     }
     this.adaptRows(largest);
-    return { loss, margin };
+    return { loss, margin, chosen };
   }
 
   /**
-   * Forward, loss and backward, down to layer `lowest`, of one micro-batch; (loss, margin) of each example, and what its
+   * Forward, loss and backward, down to layer `lowest`, of one micro-batch; the metrics of each example, and what its
    * longest submit took.
    */
   private async microBatch(
@@ -362,7 +375,9 @@ export class Trainer {
       await this.gpu.device.queue.onSubmittedWorkDone();
       longestMs = Math.max(longestMs, performance.now() - started);
     }
-    const metrics = new Float32Array(await this.gpu.read(this.buffers.metrics, exampleCount * 8));
+    const metrics = new Float32Array(
+      await this.gpu.read(this.buffers.metrics, exampleCount * METRICS.length * 4),
+    );
     return { metrics, rows: packed.rows, longestMs };
   }
 

@@ -100,6 +100,8 @@ export interface StepResult {
   /** Mean over the step's examples. */
   loss: number;
   margin: number;
+  /** By how many nats a token the step's liked replies are likelier than under the base model; 0 where it has none. */
+  chosen: number;
   /** Most tokens of the step's micro-batches: with them it can be repeated bit for bit. */
   rows: number;
   /** Before clipping. */

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { EXAMPLE_KIND, preference } from '../../src/kernels/preference';
+import { EXAMPLE_KIND, METRICS, preference } from '../../src/kernels/preference';
 import {
   type PreferenceExample,
   preferenceLoss,
@@ -49,8 +49,8 @@ function batchOf(count: number, kinds: readonly (typeof KINDS)[number][], settin
         : { kind, weight, reply: reply() };
     words.set([EXAMPLE_KIND[kind], first, first + 1], n * 4);
     new Float32Array(words.buffer)[n * 4 + 3] = weight;
-    const { loss, margin, coefficients: own } = preferenceLoss(example, settings);
-    metrics.push(loss, margin);
+    const { loss, margin, chosen, coefficients: own } = preferenceLoss(example, settings);
+    metrics.push(loss, margin, chosen);
     coefficients.push(...own);
   }
   const sequenceWords = new Uint32Array(sequences.length * 4);
@@ -75,7 +75,7 @@ describe.each([
         sequences: sequenceWords,
         logprobs: Float32Array.from(logprobs),
         coefficients: untouchedRows(coefficients.length, 1),
-        metrics: untouchedRows(count, 2),
+        metrics: untouchedRows(count, METRICS.length),
       },
       uniforms: { loss: Float32Array.of(beta, label_smoothing, sft_weight, z0) },
       size: { examples: count, sequences: coefficients.length },

@@ -31,6 +31,8 @@ export interface PreferenceLoss {
   loss: number;
   /** Implicit reward margin, without the weight: m of a pair, r of a liked reply, −r of a disliked, 0 for SFT. */
   margin: number;
+  /** Nats a token by which the liked reply of a pair or a thumb is likelier than its reference; 0 of others. */
+  chosen: number;
   /** dloss/dlogprob of each reply: [chosen, rejected] or [reply]. */
   coefficients: number[];
 }
@@ -47,10 +49,24 @@ export interface PreferenceLoss {
 export function preferenceLoss(example: PreferenceExample, settings: PreferenceSettings): PreferenceLoss {
   const { weight } = example;
   const { loss, margin, coefficients } = unweightedLoss(example, settings);
-  return { loss: weight * loss, margin, coefficients: coefficients.map((c) => weight * c) };
+  return {
+    loss: weight * loss,
+    margin,
+    chosen: likelierBy(example),
+    coefficients: coefficients.map((c) => weight * c),
+  };
 }
 
-function unweightedLoss(example: PreferenceExample, settings: PreferenceSettings): PreferenceLoss {
+function likelierBy(example: PreferenceExample): number {
+  if (example.kind !== 'pair' && example.kind !== 'up') return 0;
+  const { logprob, reference, tokens } = example.kind === 'pair' ? example.chosen : example.reply;
+  return (logprob - reference) / tokens;
+}
+
+function unweightedLoss(
+  example: PreferenceExample,
+  settings: PreferenceSettings,
+): Omit<PreferenceLoss, 'chosen'> {
   const { beta, sft_weight: sft, z0, lambda_up, lambda_down } = settings;
   switch (example.kind) {
     case 'pair':
@@ -82,7 +98,11 @@ function unweightedLoss(example: PreferenceExample, settings: PreferenceSettings
 }
 
 /** d/dm of the robust loss is −((1−ε)σ(−m) + εσ(m))/(1−2ε). */
-function pairLoss(chosen: ReplyScore, rejected: ReplyScore, settings: PreferenceSettings): PreferenceLoss {
+function pairLoss(
+  chosen: ReplyScore,
+  rejected: ReplyScore,
+  settings: PreferenceSettings,
+): Omit<PreferenceLoss, 'chosen'> {
   const { beta, label_smoothing: epsilon, sft_weight: sft } = settings;
   const m = beta * (chosen.logprob - chosen.reference - (rejected.logprob - rejected.reference));
   const dpo = (-(1 - epsilon) * logSigmoid(m) + epsilon * logSigmoid(-m)) / (1 - 2 * epsilon);

@@ -127,6 +127,27 @@ describe('the trainer', () => {
     });
   });
 
+  it('stops once liked replies have become less likely than under the base', async () => {
+    await withTrainer(async (trainer) => {
+      const liking = (better: number): TrainingExample[] =>
+        [1, 2, 3].map((n) => {
+          const reply = { kind: 'thumb', prompt: ids(3), reply: ids(5), up: true } as const;
+          return { ...reply, id: String(n), reference: 5 * (uniform - better) };
+        });
+      // A reference of a uniform model: the tiny one is nearly that.
+      const uniform = -Math.log(TINY_CONFIG.vocab_size);
+      const fine = await runSteps(trainer, liking(2), HYPERPARAMETERS, 5);
+      expect(fine).toHaveLength(HYPERPARAMETERS.steps);
+      expect(fine[0]?.chosen).toBeGreaterThan(0);
+      const worse = await runSteps(trainer, liking(-9), HYPERPARAMETERS, 5);
+      expect(worse).toHaveLength(2);
+      expect(worse[1]?.chosen).toBeLessThan(-0.1);
+      // A training that is repeated does what was done.
+      const rows = fine.map((result) => result.rows);
+      expect(await runSteps(trainer, liking(-9), HYPERPARAMETERS, 5, { rows })).toHaveLength(rows.length);
+    });
+  });
+
   it('stops once the predictions have moved, at the same step after an interruption too', async () => {
     await withTrainer(async (trainer) => {
       const examples = await addReferences(trainer, EXAMPLES);
