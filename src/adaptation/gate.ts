@@ -4,6 +4,7 @@ import type { Score } from '../model/scorer';
 import type { GateFigure } from '../shared/records';
 import { judgedReply, judgementsOf, sequencesOf } from '../training/examples';
 import type { Judgement, TrainingExample } from '../training/types';
+import type { Change } from './cross-fit';
 import { marginsOf, mean } from './margins';
 import { signedRankTest } from './signed-rank';
 import { type Anchors, type Probe, type ProbeOdds, type Probes, wholeTexts } from './texts';
@@ -17,8 +18,8 @@ export interface GateScorer {
   score(sequences: readonly Sequence[], which: Judged): Promise<Score[]>;
   /** The candidate's predictions beside the base model's. */
   compare(sequences: readonly Sequence[], scale: number): Promise<Divergence[]>;
-  /** How much surer, in nats, each fresh judgement becomes when training saw only others: `crossFit`. */
-  crossFitted(): Promise<number[]>;
+  /** What becomes of each fresh judgement when training sees only others: `crossFit`. */
+  crossFitted(): Promise<Change[]>;
 }
 
 /** Judgements come with their references. */
@@ -52,11 +53,19 @@ export interface GateLimits {
   correct: number;
   /** and the share of the base model's log-odds that either may lose where that is more: a sure model has more to lose. */
   odds: number;
-  /**
-   * Largest probability that what was learned is chance. The gains of one cross-fitting share their training, so chance is
-   * likelier than the test says.
-   */
-  chance: number;
+  /** Largest probability that what was learned is chance, by the number of judgements that training has not seen. */
+  chance: (count: number) => number;
+}
+
+/**
+ * Of one or two judgements no more can be asked than that they gained on the whole; of three or four that all did, of four
+ * but the least; from eight on the usual. The gains of one cross-fitting share their training, so chance is likelier than
+ * the test says: where there are enough of them, more is asked.
+ */
+function chanceLimit(count: number): number {
+  if (count < 3) return 0.5;
+  if (count < 8) return 0.125;
+  return count < 16 ? 0.05 : 0.01;
 }
 
 /** What honest updates stay well within: `bench gate` shows by how much. */
@@ -70,7 +79,7 @@ export const GATE_LIMITS: GateLimits = {
   decline: 0.5,
   correct: 0.2,
   odds: 0.05,
-  chance: 0.01,
+  chance: chanceLimit,
 };
 
 export interface GateResult {
@@ -100,11 +109,8 @@ const LEAST_HELD_OUT = 2;
 /** From this many held-out judgements on they alone tell whether anything was learned; of fewer, one may be lost. */
 const ENOUGH_HELD_OUT = 8;
 
-/** Fewer fresh judgements than this cannot be split into halves that say anything. */
-const LEAST_TO_SPLIT = 4;
-
-/** Fewer judgements than this cannot rule out chance: then they only have to have gained on average. */
-const LEAST_FOR_TEST = 16;
+/** Fewer fresh judgements than this cannot be split. */
+const LEAST_TO_SPLIT = 2;
 
 /** Anchor texts, and replies of the user's, whose predictions are compared over the whole vocabulary. */
 const COMPARED_ANCHORS = 16;
@@ -270,23 +276,29 @@ class Measurer {
   ];
 
   /**
-   * Of the judgements that training has not seen, the share that became surer, and how likely that is by chance: those
-   * held out and, while they are few, the fresh ones by cross-fitting. Nothing where there are none.
+   * Of the judgements that training has not seen, the share that became surer, how likely that is by chance, and whether
+   * the model's probabilities of them are as good as before: those held out and, while they are few, the fresh ones by
+   * cross-fitting. Nothing where there are none.
    */
   async gain(scale: number): Promise<GateFigure[]> {
     const { trained, earlier } = this.input;
     const heldOut = this.heldOut ? await this.judgedAt(scale) : [];
     const isSplit = !this.enough && trained.length - earlier.length >= LEAST_TO_SPLIT;
-    const gains = [
+    const changes = [
       ...(isSplit ? await this.scorer.crossFitted() : []),
-      ...heldOut.map((margin, i) => margin - (this.current[i] ?? NaN)),
+      ...heldOut.map((after, i): Change => ({ before: this.current[i] ?? NaN, after })),
     ];
-    const count = gains.length;
+    const count = changes.length;
     if (count === 0) return [];
+    const gains = changes.map(({ before, after }) => after - before);
     const p = signedRankTest(gains);
-    const isLearned = count >= LEAST_FOR_TEST ? p < this.limits.chance : mean(gains) > 0;
-    const figure = { before: 0.5, after: agreeing(gains), limit: this.limits.chance, count, p };
-    return [{ name: 'unseen_gain', ...figure, passed: isLearned }];
+    const limit = this.limits.chance(count);
+    const figure = { before: 0.5, after: agreeing(gains), limit, count, p };
+    const brier = (when: keyof Change): number => this.brier(changes.map((change) => change[when]));
+    return [
+      { name: 'unseen_gain', ...figure, passed: p <= limit },
+      notAbove('unseen_brier', brier('before'), brier('after'), this.limits.brier, count),
+    ];
   }
 
   private get judged(): Judgement[] {

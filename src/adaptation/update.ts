@@ -12,7 +12,7 @@ import {
   type TrainerState,
   type TrainingExample,
 } from '../training/types';
-import { crossFit } from './cross-fit';
+import { type Change, crossFit } from './cross-fit';
 import { OLD_WEIGHT, outdatedSignals, predictionsOf, type Predictor } from './drift';
 import { balanceThumbs } from './examples';
 import { type GateLimits, type GateResult, type GateScorer, runGate } from './gate';
@@ -151,15 +151,16 @@ export async function runUpdate(
     const onStep = (): void => hooks.onCheck?.(++done, 2 * steps);
     // Without rehearsal, which is half of the work: what is forgotten is not asked here.
     const few = { ...hyperparameters, steps, kl_stop: Infinity };
-    await runSteps(trainer, given, few, seed, { ...signal, onStep });
+    // As the training was cut, so that this too can be repeated bit for bit.
+    await runSteps(trainer, given, few, seed, { ...signal, onStep, rows: results.map(({ rows }) => rows) });
   };
-  const crossFitted = (): Promise<number[]> =>
+  const crossFitted = (): Promise<Change[]> =>
     crossFit(fresh, seed + 1, async (train, judge) => {
       await fit(train);
       const after = await margins(trainer, judge);
       trainer.slot.load(current);
       const before = await margins(trainer, judge);
-      return after.map((margin, i) => margin - (before[i] ?? NaN));
+      return after.map((margin, i) => ({ before: before[i] ?? NaN, after: margin }));
     });
   const gate = await runGate(
     { ...candidateScorer(trainer, current, trained), crossFitted },

@@ -35,6 +35,8 @@ function complaint(figures: readonly GateFigure[]): string {
 const COMPLAINTS: Record<GateFigure['name'], (figure: GateFigure) => string> = {
   unseen_gain: ({ after, count }) =>
     `of ${count} judgements it had not seen it became surer of ${inHalves(after, count)}, which may be chance`,
+  unseen_brier: () =>
+    'its probabilities of judgements that it had not seen are worse than those of the one before',
   held_out_accuracy: agreement,
   trained_accuracy: agreement,
   held_out_margin: () => 'it is no surer of your judgements than the one before',

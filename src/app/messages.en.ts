@@ -143,6 +143,7 @@ export const messages = {
     notPassed: 'not within the limit',
     figures: {
       unseen_gain: 'Surer of what it had not seen',
+      unseen_brier: 'Error of its probabilities of that',
       held_out_accuracy: 'Held-out accuracy',
       held_out_margin: 'Held-out margin',
       trained_accuracy: 'Accuracy, as trained',

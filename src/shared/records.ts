@@ -102,11 +102,13 @@ export interface Signal {
 /**
  * What a gate may measure, in the order of a receipt. `trained_…`: measured on the signals trained on, while there are too
  * few to hold some back. `unseen_gain`: of the judgements that training has not seen, the share that became surer.
+ * `unseen_brier`: the mean squared error of its probabilities of them.
  * `own_kl_per_token`: nats by which the candidate's predictions of the judged replies differ from the base's.
  * `length_ratio`: expected length of the candidate's replies beside the base's.
  */
 export const GATE_FIGURES = [
   'unseen_gain',
+  'unseen_brier',
   'held_out_accuracy',
   'held_out_margin',
   'trained_accuracy',

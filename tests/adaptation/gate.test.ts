@@ -63,7 +63,7 @@ function scorerOf({
       ),
     crossFitted() {
       this.crossFits++;
-      return Promise.resolve(gains);
+      return Promise.resolve(gains.map((after) => ({ before: 0, after })));
     },
   };
 }
@@ -292,16 +292,37 @@ describe('the gain on judgements that training has not seen', () => {
     );
   });
 
-  it('must be one on average while there are few', async () => {
-    expect((await gainOf([2, 1, -1])).kept).toBe(true);
-    expect((await gainOf([-2, 1, 0.5])).kept).toBe(false);
+  it.each<[number[], boolean]>([
+    [[2, -1], true],
+    [[-2, 1], false],
+    [[3, 2, 1], true],
+    [[3, 2, -1], false],
+    [[4, 3, 2, -1], true],
+    [[4, 3, -2, 1], false],
+    [[8, 7, 6, 5, -4, 3, 2, -1], true],
+    [[8, 7, 6, 5, -4, 3, -2, 1], false],
+  ])('must be as unlikely by chance as so many can be: %j', async (gains, kept) => {
+    expect((await gainOf(gains)).kept).toBe(kept);
   });
 
-  it('is not asked of fewer than four, nor of those learned before', async () => {
+  it('may not come with probabilities that are worse than before', async () => {
+    // Surer of three that were certain already, and wronger of one that was wrong.
+    const changes = [80, 80, 80, -1].map((before) => ({ before, after: before > 0 ? before + 1 : -1.5 }));
+    const scorer = { ...scorerOf({ candidate }), crossFitted: () => Promise.resolve(changes) };
+    const { kept, reason, figures } = await runGate(scorer, input({ trained, heldOut: [] }));
+    expect(kept).toBe(false);
+    expect(reason).toMatch('its probabilities of judgements that it had not seen are worse');
+    expect(figure(figures, 'unseen_gain')).toMatchObject({ passed: true, p: 0.125 });
+    const { before, after } = figure(figures, 'unseen_brier') ?? {};
+    expect(before).toBeCloseTo((1 / (1 + Math.exp(-0.1))) ** 2 / 4, 4);
+    expect(after).toBeCloseTo((1 / (1 + Math.exp(-0.15))) ** 2 / 4, 4);
+  });
+
+  it('is not asked of a single one, nor of those learned before', async () => {
     const lost = [-1, -1];
     expect((await gainOf(lost)).kept).toBe(false);
-    expect((await gainOf(lost, { trained: trained.slice(1) })).kept).toBe(true);
-    expect((await gainOf(lost, { earlier: trained.slice(3) })).kept).toBe(true);
+    expect((await gainOf(lost, { trained: trained.slice(3) })).kept).toBe(true);
+    expect((await gainOf(lost, { earlier: trained.slice(1) })).kept).toBe(true);
   });
 
   it('counts few held-out judgements with the fresh ones, and forgives one of them', async () => {
