@@ -25,11 +25,16 @@ function styleMean(rows: readonly BenchRow[], style: Style, figure: Figure): num
   return alike.length === 0 ? undefined : mean(alike.map((row) => row[figure]));
 }
 
-/** Accuracy of honest users after so many signals: the mean of the six styles' means, once each is measured. */
-export function meanAccuracy(rows: readonly BenchRow[], signals: Signals, k: number): number | undefined {
+/** Accuracy of honest users after so many signals, a mean for each of the six styles; none before all are measured. */
+export function styleAccuracies(rows: readonly BenchRow[], signals: Signals, k: number): number[] {
   const alike = honest(rows, signals, k);
   const means = STYLES.flatMap((style) => styleMean(alike, style, 'accuracy') ?? []);
-  return means.length < STYLES.length ? undefined : mean(means);
+  return means.length < STYLES.length ? [] : means;
+}
+
+function meanAccuracy(rows: readonly BenchRow[], signals: Signals, k: number): number | undefined {
+  const accuracies = styleAccuracies(rows, signals, k);
+  return accuracies.length === 0 ? undefined : mean(accuracies);
 }
 
 /** Whether a goal is met, in a word, by any of the figures that may meet it. */

@@ -177,10 +177,13 @@ describe('the plot', () => {
   });
 
   it('draws the mean over the six styles heavier, and the goals that lie on the axis', () => {
-    const svg = personalizeChart([...six(0.9), ...six(0.7, { k: 5 })]);
+    const one = row({ style: STYLES[0], accuracy: 0.6, k: 5 });
+    const svg = personalizeChart([...six(0.9), ...six(0.7, { k: 5 }).slice(1), one]);
     expect(svg.match(/stroke-width="1" fill="none"><polyline/g)).toHaveLength(6);
     expect(svg.match(/stroke-width="2" fill="none"><polyline/g)).toHaveLength(1);
     expect(svg).toContain('>six styles, pairs</text>');
+    // A mean of 5 × 0.7 and 0.6, between 0.7 and 0.6.
+    expect(svg).toMatch(/y1="242\.7" y2="192" opacity="0\.4"\/><circle cx="72" cy="200\.4"/);
     expect(svg.match(/<path /g)).toHaveLength(2);
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
   });
