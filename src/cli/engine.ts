@@ -1,5 +1,5 @@
 import { readAdapter } from '../formats/adapter';
-import type { ModelIdentity } from '../formats/read-model';
+import { type ModelIdentity, readModel } from '../formats/read-model';
 import type { AdapterWeights } from '../formats/tensors';
 import { Gpu } from '../gpu/device';
 import { ModelRuntime } from '../model/runtime';
@@ -31,6 +31,11 @@ export async function openEngine(options: {
     tokenizer: new ChatTokenizer(identity),
     adapter,
   };
+}
+
+/** Which model lies in a folder, checked as when it is opened, but without a device. */
+export function modelIdentity(model: string): Promise<ModelIdentity> {
+  return readModel(folderSource(model), () => undefined);
 }
 
 async function readAdapterFolder(path: string, identity: ModelIdentity): Promise<AdapterWeights> {

@@ -2,9 +2,19 @@ import { mean } from '../../adaptation/margins';
 
 const WIDTH = 720;
 const HEIGHT = 400;
-const PLOT = { left: 56, right: 530, top: 40, bottom: 344 };
-/** Okabe & Ito's colours, told apart by people who see fewer. */
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
+/** The axes' frame. */
+export const PLOT = { left: 56, right: 530, top: 40, bottom: 344 };
+/** Okabe & Ito's colours, told apart by people who see fewer, and a grey. */
+export const COLOURS = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#e69f00',
+  '#56b4e9',
+  '#777777',
+  '#000000',
+];
 const LEAST = 0.4;
 
 /** A measurement, and how many signals had been given. */
@@ -20,6 +30,8 @@ export interface Series {
   /** Series of one colour belong together. */
   colour: number;
   dashed: boolean;
+  /** A fine line, without the range. */
+  thin?: boolean;
 }
 
 interface Point {
@@ -32,7 +44,18 @@ interface Point {
 /** Accuracies over K as an SVG. The dotted line is the base model, which knows nothing of the user. */
 export function chart(
   series: readonly Series[],
-  { title, logarithmic, mark }: { title: string; logarithmic: boolean; mark?: { k: number; text: string } },
+  {
+    title,
+    logarithmic,
+    mark,
+    goals = [],
+  }: {
+    title: string;
+    logarithmic: boolean;
+    mark?: { k: number; text: string };
+    /** Each a small mark, with a line to twice its K. */
+    goals?: readonly Measured[];
+  },
 ): string {
   const sizes = [...new Set(series.flatMap(({ measured }) => measured.map(({ k }) => k)))].sort(
     (a, b) => a - b,
@@ -48,31 +71,51 @@ export function chart(
     return PLOT.bottom - share * (PLOT.bottom - PLOT.top);
   };
   const colourOf = (colour: number): string => COLOURS[colour % COLOURS.length] ?? '#000';
-  const lines = series.map(({ measured, colour, dashed }) => {
+  const lines = series.map(({ measured, colour, dashed, thin = false }) => {
     const points = pointsOf(measured);
     const dash = dashed ? ' stroke-dasharray="6 4"' : '';
     const path = points.map(({ k, mean }) => `${at(x(k))},${at(y(mean))}`).join(' ');
-    const marks = points.map(
-      ({ k, mean, low, high }) =>
-        `<line x1="${at(x(k))}" x2="${at(x(k))}" y1="${at(y(low))}" y2="${at(y(high))}" opacity="0.4"/>` +
-        `<circle cx="${at(x(k))}" cy="${at(y(mean))}" r="3.5" fill="${dashed ? '#fff' : colourOf(colour)}"/>`,
-    );
-    return `<g stroke="${colourOf(colour)}" stroke-width="2" fill="none"><polyline points="${path}"${dash}/>${marks.join('')}</g>`;
+    const marks = points.map(({ k, mean, low, high }) => {
+      const range = `<line x1="${at(x(k))}" x2="${at(x(k))}" y1="${at(y(low))}" y2="${at(y(high))}" opacity="0.4"/>`;
+      const fill = dashed ? '#fff' : colourOf(colour);
+      return `${thin ? '' : range}<circle cx="${at(x(k))}" cy="${at(y(mean))}" r="${thin ? 2 : 3.5}" fill="${fill}"/>`;
+    });
+    return `<g stroke="${colourOf(colour)}" stroke-width="${thin ? 1 : 2}" fill="none"><polyline points="${path}"${dash}/>${marks.join('')}</g>`;
   });
-  const legend = series.map(({ name, colour, dashed }, i) => {
-    const top = PLOT.top + 8 + 22 * i;
+  const legendAt = (i: number): number =>
+    PLOT.top + 8 + Math.min(22, (PLOT.bottom - PLOT.top) / series.length) * i;
+  const legend = series.map(({ name, colour, dashed, thin = false }, i) => {
+    const top = at(legendAt(i));
     const dash = dashed ? ' stroke-dasharray="6 4"' : '';
-    return `<line x1="548" x2="576" y1="${top}" y2="${top}" stroke="${colourOf(colour)}" stroke-width="2"${dash}/><text x="584" y="${top + 4}">${name}</text>`;
+    return `<line x1="548" x2="576" y1="${top}" y2="${top}" stroke="${colourOf(colour)}" stroke-width="${thin ? 1 : 2}"${dash}/><text x="584" y="${at(legendAt(i) + 4)}">${name}</text>`;
   });
+  const aims = goals
+    .filter(({ k }) => k >= (sizes[0] ?? Infinity) && k <= (sizes.at(-1) ?? 0))
+    .map(({ k, accuracy }) => {
+      const twice = Math.min(2 * k, sizes.at(-1) ?? k);
+      const [left, top] = [at(x(k)), at(y(accuracy))];
+      return `<path d="M${left},${at(y(accuracy) - 6)}l6,6l-6,6l-6,-6z" fill="#fff"/><line x1="${at(x(k) + 6)}" x2="${at(Math.max(x(k) + 6, x(twice)))}" y1="${top}" y2="${top}"/>`;
+    });
+  const aimed =
+    aims.length > 0
+      ? [
+          `<g stroke="#222" fill="none">${aims.join('')}</g><text x="548" y="${PLOT.bottom + 20}">◇ goal for pairs,</text><text x="548" y="${PLOT.bottom + 36}">line: until there for thumbs</text>`,
+        ]
+      : [];
   const marked = mark
     ? [
         `<line x1="${at(x(mark.k))}" x2="${at(x(mark.k))}" y1="${PLOT.top}" y2="${PLOT.bottom}" stroke="#555"/><text x="${at(x(mark.k) + 6)}" y="${PLOT.top + 10}">${mark.text}</text>`,
       ]
     : [];
+  return sheet(title, [axes(sizes, x, y), ...marked, ...lines, ...aimed, ...legend]);
+}
+
+/** An SVG with a title, on white paper: it is read on dark pages too. */
+export function sheet(title: string, parts: readonly string[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="#222" role="img" aria-label="${title}">
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
 <text x="${PLOT.left}" y="22" font-size="14">${title}</text>
-${[axes(sizes, x, y), ...marked, ...lines, ...legend].join('\n')}
+${parts.join('\n')}
 </svg>
 `;
 }
@@ -99,6 +142,6 @@ function pointsOf(measured: readonly Measured[]): Point[] {
 }
 
 /** Tenths of a unit are enough, and keep the file the same on every machine. */
-function at(position: number): string {
+export function at(position: number): string {
   return String(Math.round(position * 10) / 10);
 }

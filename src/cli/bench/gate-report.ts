@@ -2,7 +2,8 @@ import { mean } from '../../adaptation/margins';
 import { GATE_FIGURES, type GateFigure } from '../../shared/records';
 import { csvOf } from './csv';
 import { devicesOf, grouped } from './runs';
-import type { SimulatedUser } from './users';
+import { missingUsers, type SimulatedUser } from './users';
+import { wilson95 } from './wilson';
 
 /** What the gate made of a simulated user's first update. */
 export interface GateRow extends SimulatedUser {
@@ -27,7 +28,10 @@ export function gateCsv(rows: readonly GateRow[]): string {
 }
 
 /** Shares kept, and what the others failed by. */
-export function gateMarkdown(rows: readonly GateRow[], command: string): string {
+export function gateMarkdown(
+  rows: readonly GateRow[],
+  { command, missing }: { command: string; missing: readonly SimulatedUser[] },
+): string {
   const groups = grouped(rows, ({ labels, signals, k }) => `${labels} | ${signals} | ${k}`);
   const body = [...groups].map(([group, members]) => {
     const kept = members.filter((row) => row.kept);
@@ -39,17 +43,26 @@ export function gateMarkdown(rows: readonly GateRow[], command: string): string 
       ).length;
       return count > 0 ? [`${name} ${count}`] : [];
     });
-    const time = mean(members.map((row) => row.gate_seconds / row.training_seconds));
-    return `| ${group} | ${share} | ${failed.join(', ') || '–'} | ${time.toFixed(2)} |`;
+    const { low, high } = wilson95(kept.length / members.length, members.length);
+    const times = members.map((row) => row.gate_seconds / row.training_seconds);
+    const cells = [
+      group,
+      share,
+      `${percent(low)}–${percent(high)} %`,
+      failed.join(', ') || '–',
+      `${mean(times).toFixed(2)} (${Math.max(...times).toFixed(2)})`,
+    ];
+    return `| ${cells.join(' | ')} |`;
   });
   return `# What the gate keeps
 
 Written by \`${command}\` on ${devicesOf(rows)}. The first update of simulated users who like one style: honest ones, and ones who
 judge by tossing a coin (of whom nothing can be learned) or get one judgement in five wrong. An update can fail by several
-figures. Time: the gate's beside that of the training it judges.
+figures. 95 %: Wilson's interval of the share kept. Time: the gate's beside that of the training it judges, the mean and in
+brackets the largest.
 
-| labels | signals | K | kept | failed by | time |
-| --- | --- | --- | --- | --- | --- |
+| labels | signals | K | kept | 95 % | failed by | time |
+| --- | --- | --- | --- | --- | --- | --- |
 ${body.join('\n')}
 
 | figure | least | median | largest |
@@ -57,7 +70,13 @@ ${body.join('\n')}
 ${GATE_FIGURES.flatMap((name) => distribution(name, rows)).join('\n')}
 
 The second table is of honest users.
-`;
+
+![How likely what each update learned is chance](gate.svg)
+${missingUsers(missing)}`;
+}
+
+function percent(share: number): string {
+  return (100 * share).toFixed(0);
 }
 
 function distribution(name: GateFigure['name'], rows: readonly GateRow[]): string[] {

@@ -1,10 +1,12 @@
+import type { Hyperparameters } from '../../training/types';
 import { parseOptions } from '../args';
 import { HYPERPARAMETER_OPTIONS, hyperparametersOf } from '../hyperparameters';
-import { log, writeFiles } from '../io';
-import { type BenchRow, openBench, runOrResume } from './personalize';
-import { personalizeChart, personalizeCsv, personalizeMarkdown } from './personalize-report';
-import { readDone, withoutResume } from './runs';
-import { nameOf, USER_OPTIONS, usersOf } from './users';
+import { writeFiles } from '../io';
+import { type BenchRow, collectUsers, conditionsOf, openBench } from './personalize';
+import { personalizeChart } from './personalize-chart';
+import { personalizeCsv, personalizeMarkdown } from './personalize-report';
+import { commandOf, readDone, REPORT_OPTIONS, type ReportOptions } from './runs';
+import { type SimulatedUser, USER_OPTIONS, usersOf } from './users';
 
 /** `bench personalize`: one JSON line a run, and a CSV, a Markdown table and a plot when --out names a folder. */
 export async function bench(args: readonly string[]): Promise<void> {
@@ -14,10 +16,9 @@ export async function bench(args: readonly string[]): Promise<void> {
       model: 'string',
       ...USER_OPTIONS,
       ...HYPERPARAMETER_OPTIONS,
+      ...REPORT_OPTIONS,
       held: 'number',
       questions: 'boolean',
-      resume: 'string',
-      out: 'string',
     },
     1,
   );
@@ -28,28 +29,36 @@ export async function bench(args: readonly string[]): Promise<void> {
     k: '20',
     seeds: 3,
   });
-  const model = options.model ?? 'models/thumbling';
+  const { model = 'models/thumbling', ...rest } = options;
   const hyperparameters = await hyperparametersOf(model, options);
-  const workbench = await openBench({
-    model,
-    held: options.held,
-    rank: hyperparameters.rank,
-    questions: options.questions,
-  });
-  const { identity, held, classifierAccuracy } = workbench;
-  const conditions = { model: identity.sha256, held, hyperparameters };
-  const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
-  const rows: BenchRow[] = [];
-  for (const run of users) {
-    const row = await runOrResume(workbench, run, hyperparameters, done, options.steps);
-    rows.push(row);
-    log(`${nameOf(run)}: accuracy ${row.accuracy.toFixed(3)}`);
-  }
-  if (options.out === undefined) return;
-  const command = `npm run cli -- bench ${withoutResume(args).join(' ')}`;
-  await writeFiles(options.out, {
+  await personalize(users, { ...rest, model, hyperparameters, command: commandOf(args) });
+}
+
+/**
+ * Trains and measures simulated users, and writes the report.
+ * @param options.held see `openBench`; so is `questions`.
+ * @param options.steps as many as the page would take, when absent.
+ */
+export async function personalize(
+  users: readonly SimulatedUser[],
+  options: ReportOptions & {
+    model: string;
+    hyperparameters: Hyperparameters;
+    command: string;
+    held?: number | undefined;
+    questions?: boolean | undefined;
+    steps?: number | undefined;
+  },
+): Promise<void> {
+  const { hyperparameters, command, out } = options;
+  const workbench = await openBench({ ...options, rank: hyperparameters.rank });
+  const done = await readDone<BenchRow>(options, 'personalize', conditionsOf(workbench, hyperparameters));
+  const { rows, missing } = await collectUsers(workbench, users, hyperparameters, { ...options, done });
+  if (out === undefined || rows.length === 0) return;
+  const { classifierAccuracy } = workbench;
+  await writeFiles(out, {
     'personalize.csv': personalizeCsv(rows),
-    'personalize.md': personalizeMarkdown(rows, { command, hyperparameters, classifierAccuracy }),
+    'personalize.md': personalizeMarkdown(rows, { command, hyperparameters, classifierAccuracy, missing }),
     'personalize.svg': personalizeChart(rows),
   });
 }

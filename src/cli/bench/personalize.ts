@@ -14,16 +14,16 @@ import { addReferences, judgedKl, rehearsalExamples, runSteps } from '../../trai
 import { Trainer } from '../../training/trainer';
 import { loraOf, type Hyperparameters, type TrainingExample } from '../../training/types';
 import type { ModelIdentity } from '../../formats/read-model';
-import { openEngine } from '../engine';
-import { printJson, readJson } from '../io';
+import { modelIdentity, openEngine } from '../engine';
+import { readJson } from '../io';
 import { GREEDY } from './greedy';
 import { countCorrect, heldSequences } from './held-out';
 import { isRight } from './quality-rules';
 import { type Question, readQuestions } from './questions';
-import { type Done, sameRun } from './runs';
+import { collect, type Collected, type Done, sameRun } from './runs';
 import { type StyleClassifier, trainStyleClassifier } from './style-classifier';
 import { readStyles, type SimulatedSignal, type StyledPrompt, STYLES_FILE, wordsOf } from './styles';
-import { signalsOf, type SimulatedUser } from './users';
+import { nameOf, signalsOf, type SimulatedUser } from './users';
 import { wilson95 } from './wilson';
 
 interface BenchEngine {
@@ -48,6 +48,7 @@ export interface Workbench {
 }
 
 /**
+ * The device is opened by the first run.
  * @param options.held how many held-out prompts to measure on; all when absent.
  * @param options.rank largest rank of any run.
  * @param options.questions whether the short questions are asked, before and after.
@@ -63,16 +64,6 @@ export async function openBench({
   rank: number;
   questions?: boolean | undefined;
 }): Promise<Workbench> {
-  const { identity, runtime, tokenizer } = await openEngine({ model, rank });
-  const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
-  const engine = {
-    identity,
-    tokenizer,
-    slot,
-    trainer: await Trainer.create(runtime, { rows: 512 }),
-    generator: await Generator.create(runtime, slot),
-    device: runtime.gpu.info.description,
-  };
   const all = await readStyles(STYLES_FILE);
   const data: BenchData = {
     train: all.train,
@@ -80,41 +71,72 @@ export async function openBench({
     questions: questions ? await readQuestions() : [],
   };
   const { classify, heldOutAccuracy } = trainStyleClassifier(all, 1);
-  const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
-  const anchors = texts.anchors.sequences;
-  const rehearsal = rehearsalExamples(texts.rehearsal);
-  let baseline: Baseline | undefined;
+  const open = async () => {
+    const engine = await openTraining(model, rank);
+    const texts = await readModelTexts((file) => readJson(`${model}/${file}`), engine.tokenizer);
+    const anchors = texts.anchors.sequences;
+    const baseline = await measureBaseline(engine, data, anchors);
+    return { engine, anchors, baseline, rehearsal: rehearsalExamples(texts.rehearsal) };
+  };
+  let opened: ReturnType<typeof open> | undefined;
   return {
-    identity,
+    identity: await modelIdentity(model),
     held: data.held.length,
     classifierAccuracy: heldOutAccuracy,
     async run(run, hyperparameters) {
-      baseline ??= await measureBaseline(engine, data, anchors);
+      const { engine, anchors, baseline, rehearsal } = await (opened ??= open());
       const options = { hyperparameters, rehearsal, classify };
       return runOne(engine, run, data, anchors, baseline, options);
     },
   };
 }
 
+async function openTraining(model: string, rank: number): Promise<BenchEngine> {
+  const { identity, runtime, tokenizer } = await openEngine({ model, rank });
+  const slot = new AdapterSlot(runtime.gpu, runtime.layout, 'chat');
+  return {
+    identity,
+    tokenizer,
+    slot,
+    trainer: await Trainer.create(runtime, { rows: 512 }),
+    generator: await Generator.create(runtime, slot),
+    device: runtime.gpu.info.description,
+  };
+}
+
+/** What a run under some hyperparameters is marked with, so that it can be taken up again. */
+export function conditionsOf({ identity, held }: Workbench, hyperparameters: Hyperparameters): object {
+  return { model: identity.sha256, held, hyperparameters };
+}
+
 /**
- * What a simulated user's run came to, printed with the conditions it was measured under: from `done` where it is known,
- * else measured now.
- * @param steps as many as the page would take, when absent.
+ * What simulated users' runs came to: from `done` where it is known, else measured now.
+ * @param options.steps as many as the page would take, when absent.
  */
-export async function runOrResume(
+export function collectUsers(
   workbench: Workbench,
-  run: SimulatedUser,
+  users: readonly SimulatedUser[],
   hyperparameters: Hyperparameters,
-  done: readonly Done<BenchRow>[],
-  steps = stepsFor(run.k, hyperparameters),
-): Promise<BenchRow> {
-  const conditions = { model: workbench.identity.sha256, held: workbench.held, hyperparameters };
-  const known = done.find(
-    (other) => sameRun<SimulatedUser>(run, other) && isDeepStrictEqual(other.conditions, conditions),
-  );
-  const row = known ?? (await workbench.run(run, { ...hyperparameters, steps }));
-  printJson({ ...row, conditions });
-  return row;
+  options: { done: readonly Done<BenchRow>[]; measured?: boolean | undefined; steps?: number | undefined },
+): Promise<Collected<SimulatedUser, BenchRow>> {
+  const conditions = conditionsOf(workbench, hyperparameters);
+  const stepsOf = ({ k }: SimulatedUser): number => options.steps ?? stepsFor(k, hyperparameters);
+  return collect(users, {
+    measured: options.measured,
+    conditions,
+    known: (user) => {
+      const row = options.done.find(
+        (other) =>
+          sameRun<SimulatedUser>(user, other) &&
+          isDeepStrictEqual(other.conditions, conditions) &&
+          // The conditions do not tell what --steps was.
+          other.steps <= stepsOf(user),
+      );
+      return row && [row];
+    },
+    measure: async (user) => [await workbench.run(user, { ...hyperparameters, steps: stepsOf(user) })],
+    told: (row) => `${nameOf(row)}: accuracy ${row.accuracy.toFixed(3)}`,
+  });
 }
 
 export interface BenchRow extends SimulatedUser {

@@ -1,13 +1,25 @@
 import { hyperparametersFile } from '../../adaptation/hyperparameters';
-import { mean } from '../../adaptation/margins';
 import type { Hyperparameters } from '../../training/types';
+import { ThumbprintError } from '../../shared/errors';
 import { parseOptions } from '../args';
+import { modelIdentity } from '../engine';
 import { modelHyperparameters } from '../hyperparameters';
 import { log, writeFiles } from '../io';
-import { type BenchRow, openBench, runOrResume } from './personalize';
-import { devicesOf, grouped, listOption, readDone, withoutResume } from './runs';
-import { isBetter, searchCsv, searchMarkdown, type Trial } from './search-report';
-import { nameOf, USER_OPTIONS, usersOf } from './users';
+import { type BenchRow, collectUsers, openBench } from './personalize';
+import { commandOf, listOption, readDone, REPORT_OPTIONS } from './runs';
+import {
+  bestOf,
+  changesFrom,
+  figuresOf,
+  isBetter,
+  knownTrials,
+  searchCsv,
+  searchMarkdown,
+  type Trial,
+  withTrial,
+} from './search-report';
+import { readStyles, STYLES_FILE } from './styles';
+import { USER_OPTIONS, usersOf } from './users';
 
 /**
  * What is tried for each hyperparameter, in this order: those first that change most. Where a value is better, the next
@@ -47,9 +59,10 @@ function changedBy(before: Hyperparameters, name: Tried, value: number): Hyperpa
 }
 
 /**
- * `bench search`: which hyperparameters serve simulated users best, one changed at a time from the model's own. Every user
- * is a run of `bench personalize`, and a JSON line as there: --resume takes the lines of either. A report with --out, and
- * with --save the best ones in the model's folder.
+ * `bench search`: which hyperparameters serve simulated users best, one changed at a time from the model's own or, with
+ * `--from best`, the best known. Every user is a run of `bench personalize`, and a JSON line as there. Every setting in the
+ * lines of `--resume` is a trial made already; `--measured` makes no other. A report with --out, and with --save the best
+ * ones in the model's folder.
  */
 export async function bench(args: readonly string[]): Promise<void> {
   const { options } = parseOptions(
@@ -57,18 +70,16 @@ export async function bench(args: readonly string[]): Promise<void> {
     {
       model: 'string',
       ...USER_OPTIONS,
+      ...REPORT_OPTIONS,
+      from: 'string',
       only: 'string',
       held: 'number',
-      resume: 'string',
-      out: 'string',
       save: 'boolean',
     },
     1,
   );
-  const { model = 'models/thumbling', held = 24 } = options;
-  const before = await modelHyperparameters(model);
-  const tried = triedFor(before);
-  const names = listOption(options.only ?? Object.keys(tried).join(','), Object.keys(tried) as Tried[]);
+  const { model = 'models/thumbling', out } = options;
+  const own = await modelHyperparameters(model);
   const users = usersOf(options, {
     styles: 'list,short,warm',
     signals: 'pairs,thumbs',
@@ -76,50 +87,62 @@ export async function bench(args: readonly string[]): Promise<void> {
     k: '20',
     seeds: 1,
   });
-  const rank = Math.max(before.rank, ...(names.includes('rank') ? tried.rank : []));
-  const workbench = await openBench({ model, held, rank });
-  const conditions = { model: workbench.identity.sha256, held: workbench.held };
-  const done = options.resume === undefined ? [] : await readDone<BenchRow>(options.resume, conditions);
-  const trials: Trial[] = [];
+  const held = (await readStyles(STYLES_FILE)).held.slice(0, options.held ?? 24).length;
+  const { sha256 } = await modelIdentity(model);
+  const done = await readDone<BenchRow>(options, 'personalize', { model: sha256, held });
+  let trials = knownTrials(done, users);
 
-  const tryOut = async (hyperparameters: Hyperparameters, changed: string): Promise<Trial> => {
-    const rows: BenchRow[] = [];
-    for (const user of users) rows.push(await runOrResume(workbench, user, hyperparameters, done));
-    const forgotten = (alike: readonly BenchRow[]): number =>
-      mean(alike.map(({ anchor_bits, anchor_bits_base }) => anchor_bits - anchor_bits_base));
-    // Those who differ in their seed only are the same user.
-    const sameUser = grouped(rows, (row) => nameOf({ ...row, seed: 0 }));
-    const trial = {
-      changed,
-      hyperparameters,
-      accuracy: mean(rows.map(({ accuracy }) => accuracy)),
-      own_style_share: mean(rows.map(({ own_style_share }) => own_style_share)),
-      forgetting: Math.max(...[...sameUser.values()].map(forgotten)),
-      seconds: mean(rows.map(({ steps, seconds_per_step }) => steps * seconds_per_step)),
-      device: devicesOf(rows),
+  const [from] = listOption(options.from ?? 'own', ['own', 'best'] as const);
+  const start = from === 'best' ? (bestOf(trials)?.hyperparameters ?? own) : own;
+  const tried = triedFor(start);
+  const all = Object.keys(tried) as Tried[];
+  const names = listOption(options.only ?? all.join(','), all);
+  if (!options.measured) {
+    const rank = Math.max(start.rank, ...(names.includes('rank') ? tried.rank : []));
+    const workbench = await openBench({ model, held, rank });
+    const tryOut = async (hyperparameters: Hyperparameters): Promise<Trial> => {
+      const { rows } = await collectUsers(workbench, users, hyperparameters, { done });
+      const trial = { hyperparameters, rows };
+      trials = withTrial(trials, trial);
+      const { accuracy, own_style_share, forgetting } = figuresOf(rows);
+      log(
+        `${changesFrom(own, hyperparameters)}: accuracy ${accuracy.toFixed(3)}, own style ${own_style_share.toFixed(3)}, forgetting ${forgetting.toFixed(3)}`,
+      );
+      return trial;
     };
-    trials.push(trial);
-    log(
-      `${changed}: accuracy ${trial.accuracy.toFixed(3)}, own style ${trial.own_style_share.toFixed(3)}, forgetting ${trial.forgetting.toFixed(3)}`,
+    await walk(start, names, tryOut);
+  }
+  const best = bestOf(trials);
+  if (!best) {
+    throw new ThumbprintError(
+      'bad-input',
+      'The files of --resume have no run of these users; name others with --styles, --signals, --labels, --k and --seeds.',
     );
-    return trial;
-  };
+  }
+  if (out !== undefined) {
+    await writeFiles(out, {
+      'search.csv': searchCsv(trials),
+      'search.md': searchMarkdown(trials, { best, own, command: commandOf(args) }),
+    });
+  }
+  if (options.save) await writeFiles(model, hyperparametersFile(best.hyperparameters));
+}
 
-  let best = await tryOut(before, 'as before');
+/** Tries one hyperparameter after the other, each beside the best of those before. */
+async function walk(
+  start: Hyperparameters,
+  names: readonly Tried[],
+  tryOut: (hyperparameters: Hyperparameters) => Promise<Trial>,
+): Promise<void> {
+  const tried = triedFor(start);
+  let best = await tryOut(start);
   for (const name of names) {
     let leader = best;
     for (const value of tried[name]) {
       if (value === best.hyperparameters[name]) continue;
-      const trial = await tryOut(changedBy(best.hyperparameters, name, value), `${name} ${value}`);
+      const trial = await tryOut(changedBy(best.hyperparameters, name, value));
       if (isBetter(trial, leader)) leader = trial;
     }
     best = leader;
   }
-  if (options.out !== undefined) {
-    await writeFiles(options.out, {
-      'search.csv': searchCsv(trials),
-      'search.md': searchMarkdown(trials, best, `npm run cli -- bench ${withoutResume(args).join(' ')}`),
-    });
-  }
-  if (options.save) await writeFiles(model, hyperparametersFile(best.hyperparameters));
 }

@@ -1,7 +1,7 @@
 import { mean } from '../../adaptation/margins';
 import { chart } from './chart';
 import { csvOf } from './csv';
-import { devicesOf, grouped } from './runs';
+import { devicesOf, grouped, missingMarkdown } from './runs';
 import type { Preference } from './styles';
 
 export interface SwitchRun {
@@ -53,10 +53,15 @@ export function switchCsv(rows: readonly SwitchRow[]): string {
   );
 }
 
+/** The user in words, but for the seed. */
+export function nameOfSwitch({ from, to, signals, detector }: SwitchRun): string {
+  return `${from} to ${to}, ${signals}, detector ${detector}`;
+}
+
 /** How many signals of the new taste it takes, with and without the detector. */
 export function switchMarkdown(
   rows: readonly SwitchRow[],
-  { command, before }: { command: string; before: number },
+  { command, before, missing }: { command: string; before: number; missing: readonly SwitchRun[] },
 ): string {
   const body = [...kinds(rows)].map(([kind, members]) => {
     const users = [...grouped(members, ({ seed }) => String(seed)).values()];
@@ -85,7 +90,11 @@ is a false alarm. Last: accuracy for the new taste at the end.
 ${body.join('\n')}
 
 ![Held-out accuracy for the old and the new taste](switch.svg)
-`;
+${missingMarkdown(
+  missing,
+  ({ signals, detector }) => `${signals}, detector ${detector}`,
+  ({ from, to }) => `${from} to ${to}`,
+)}`;
 }
 
 function kinds(rows: readonly SwitchRow[]): Map<string, SwitchRow[]> {

@@ -6,16 +6,39 @@ import type { AdapterWeights } from '../../formats/tensors';
 import type { Signal } from '../../shared/records';
 import { Trainer } from '../../training/trainer';
 import { addReferences } from '../../training/train';
-import type { TrainingExample } from '../../training/types';
+import type { Hyperparameters, TrainingExample } from '../../training/types';
 import { parseOptions } from '../args';
-import { openEngine } from '../engine';
+import { modelIdentity, openEngine } from '../engine';
 import { modelHyperparameters } from '../hyperparameters';
-import { log, printJson, readJson, writeFiles } from '../io';
+import { readJson, writeFiles } from '../io';
 import { countCorrect, heldSequences } from './held-out';
-import { crossed, listOption, readDone, sameRun, withoutResume } from './runs';
+import {
+  collect,
+  commandOf,
+  crossed,
+  listOption,
+  readDone,
+  REPORT_OPTIONS,
+  type ReportOptions,
+  sameRun,
+} from './runs';
 import { PREFERENCES, readStyles, simulate, type SimulatedSignal, STYLES_FILE } from './styles';
 import { seedsOf } from './users';
-import { switchChart, switchCsv, switchMarkdown, type SwitchRow, type SwitchRun } from './switch-report';
+import {
+  nameOfSwitch,
+  switchChart,
+  switchCsv,
+  switchMarkdown,
+  type SwitchRow,
+  type SwitchRun,
+} from './switch-report';
+
+/** How many signals there are of the old taste and of the new one, and of how many each update is. */
+interface Course {
+  before: number;
+  after: number;
+  every: number;
+}
 
 /**
  * `bench switch`: users who change their mind. Signals come a few at a time, each few an update, as the page trains: from
@@ -35,12 +58,10 @@ export async function bench(args: readonly string[]): Promise<void> {
       every: 'number',
       seeds: 'number',
       held: 'number',
-      resume: 'string',
-      out: 'string',
+      ...REPORT_OPTIONS,
     },
     1,
   );
-  const { before = 20, after = 20, every = 4, model = 'models/thumbling' } = options;
   const runs = crossed<SwitchRun>({
     from: listOption(options.from ?? 'list', PREFERENCES),
     to: listOption(options.to ?? 'short', PREFERENCES),
@@ -48,27 +69,72 @@ export async function bench(args: readonly string[]): Promise<void> {
     detector: listOption(options.detector ?? 'on,off', ['on', 'off'] as const),
     seed: seedsOf(options.seeds ?? 3),
   });
+  const { model = 'models/thumbling', ...rest } = options;
+  await switchTaste(runs, { ...rest, model, command: commandOf(args) });
+}
+
+/**
+ * Follows users who change their mind, and writes the report.
+ * @param options.held how many held-out prompts to measure on; all when absent.
+ */
+export async function switchTaste(
+  runs: readonly SwitchRun[],
+  options: ReportOptions & { [Name in keyof Course]?: number | undefined } & {
+    model: string;
+    command: string;
+    held?: number | undefined;
+  },
+): Promise<void> {
+  const { model, command, out, before = 20, after = 20, every = 4 } = options;
+  const course = { before, after, every };
   const hyperparameters = await modelHyperparameters(model);
+  const { sha256 } = await modelIdentity(model);
+  const data = await readStyles(STYLES_FILE);
+  const held = data.held.slice(0, options.held);
+  const conditions = { model: sha256, hyperparameters, held: held.length, ...course };
+  const done = await readDone<SwitchRow>(options, 'switch', conditions);
+  const updates = Array.from({ length: Math.floor((before + after) / every) }, (_, i) => (i + 1) * every);
+  const open = () => openUpdates(model, hyperparameters, { train: data.train, held }, course);
+  let opened: ReturnType<typeof open> | undefined;
+  const { rows, missing } = await collect(runs, {
+    measured: options.measured,
+    conditions,
+    known: (run) => {
+      const known = updates.flatMap(
+        (given) => done.find((row) => row.given === given && sameRun<SwitchRun>(run, row)) ?? [],
+      );
+      return known.length === updates.length ? known : undefined;
+    },
+    measure: async (run) => (await (opened ??= open()))(run),
+    told: (row) =>
+      `${nameOfSwitch(row)}, seed ${row.seed}, ${row.given} given: ${row.accuracy_from.toFixed(3)} and ` +
+      `${row.accuracy_to.toFixed(3)}, ${row.outdated} outdated. ${row.reason}`,
+  });
+  if (out === undefined || rows.length === 0) return;
+  await writeFiles(out, {
+    'switch.csv': switchCsv(rows),
+    'switch.md': switchMarkdown(rows, { command, before, missing }),
+    'switch.svg': switchChart(rows, before),
+  });
+}
+
+/** Opens the device. @returns what runs all updates of a user. */
+async function openUpdates(
+  model: string,
+  hyperparameters: Hyperparameters,
+  { train: prompts, held }: Awaited<ReturnType<typeof readStyles>>,
+  { before, after, every }: Course,
+): Promise<(run: SwitchRun) => Promise<SwitchRow[]>> {
   const { identity, runtime, tokenizer } = await openEngine({ model, rank: hyperparameters.rank });
   const trainer = await Trainer.create(runtime, { rows: 512 });
-  const data = await readStyles(STYLES_FILE);
-  const held = data.held.slice(0, options.held ?? data.held.length);
   const sequences = heldSequences(tokenizer, held);
   const base = await trainer.score(sequences, 'base');
   const texts = await readModelTexts((file) => readJson(`${model}/${file}`), tokenizer);
-  const conditions = {
-    model: identity.sha256,
-    hyperparameters,
-    held: held.length,
-    ...{ before, after, every },
-  };
-  const done = options.resume === undefined ? [] : await readDone<SwitchRow>(options.resume, conditions);
-
-  const live = async (run: SwitchRun): Promise<SwitchRow[]> => {
+  return async (run) => {
     const rows: SwitchRow[] = [];
-    const first = simulate(data.train, run.from, run.signals, before, run.seed);
+    const first = simulate(prompts, run.from, run.signals, before, run.seed);
     // Other prompts than before.
-    const rest = data.train.filter(({ prompt }) => !first.some((signal) => signal.prompt === prompt));
+    const rest = prompts.filter(({ prompt }) => !first.some((signal) => signal.prompt === prompt));
     const second = simulate(rest, run.to, run.signals, after, run.seed);
     const signals = [...first, ...second].map((signal, index) => recordOf(signal, index, identity.sha256));
     const receipts: Past['receipts'][number][] = [];
@@ -133,29 +199,6 @@ export async function bench(args: readonly string[]): Promise<void> {
     }
     return rows;
   };
-
-  const rows: SwitchRow[] = [];
-  const updates = Math.floor((before + after) / every);
-  for (const run of runs) {
-    const known = done.filter((row) => sameRun<SwitchRun>(run, row));
-    for (const row of known.length === updates ? known : await live(run)) {
-      rows.push(row);
-      printJson({ ...row, conditions });
-      log(
-        `${run.from} to ${run.to}, detector ${run.detector}, seed ${run.seed}, ${row.given} given: ` +
-          `${row.accuracy_from.toFixed(3)} and ${row.accuracy_to.toFixed(3)}, ${row.outdated} outdated. ${row.reason}`,
-      );
-    }
-  }
-  if (options.out === undefined) return;
-  await writeFiles(options.out, {
-    'switch.csv': switchCsv(rows),
-    'switch.md': switchMarkdown(rows, {
-      command: `npm run cli -- bench ${withoutResume(args).join(' ')}`,
-      before,
-    }),
-    'switch.svg': switchChart(rows, before),
-  });
 }
 
 /** A signal as the page would store it. */

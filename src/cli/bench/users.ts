@@ -1,4 +1,4 @@
-import { crossed, listOption } from './runs';
+import { crossed, listOption, missingMarkdown } from './runs';
 import {
   type Labels,
   LABELS,
@@ -38,7 +38,7 @@ interface UserLists {
 
 /** Every combination of what the options name. @throws ThumbprintError `bad-input` naming what there is not. */
 export function usersOf(
-  options: { [K in keyof UserLists]: UserLists[K] | undefined },
+  options: { [K in keyof UserLists]?: UserLists[K] | undefined },
   defaults: UserLists,
 ): SimulatedUser[] {
   return crossed<SimulatedUser>({
@@ -66,4 +66,13 @@ export function signalsOf(
 /** The user in one line. */
 export function nameOf({ style, signals, labels, k, seed }: SimulatedUser): string {
   return `${style} ${signals} ${labels} K=${k} seed ${seed}`;
+}
+
+/** Which users a report lacks, as its last section. */
+export function missingUsers(users: readonly SimulatedUser[]): string {
+  return missingMarkdown(
+    users,
+    ({ signals, labels, k }) => `${signals}, ${labels}, K = ${k}`,
+    ({ style }) => style,
+  );
 }

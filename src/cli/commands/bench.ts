@@ -6,6 +6,7 @@ const BENCHES: Record<string, () => Promise<{ bench: (args: readonly string[]) =
   gate: () => import('../bench/gate'),
   search: () => import('../bench/search'),
   switch: () => import('../bench/switch'),
+  evidence: () => import('../bench/evidence'),
   quality: () => import('../bench/quality'),
   speed: () => import('../bench/speed/suite'),
   decode: () => import('../bench/speed/timings'),
@@ -17,7 +18,7 @@ const BENCHES: Record<string, () => Promise<{ bench: (args: readonly string[]) =
 
 export const command: Command = {
   summary:
-    'Measures. personalize: what K signals of a simulated user do; gate: which updates it keeps; search: which hyperparameters serve them best; switch: how it follows one who changes their mind; quality: what the model can do; speed: all that is timed, beside peers; forms: time of each form of the products; profile: time of each kernel; the others: milliseconds and dispatches.',
+    'Measures. personalize: what K signals of a simulated user do; gate: which updates it keeps; search: which hyperparameters serve them best; switch: how it follows one who changes their mind; evidence: all of personalize, gate and switch that reports rest on; quality: what the model can do; speed: all that is timed, beside peers; forms: time of each form of the products; profile: time of each kernel; the others: milliseconds and dispatches.',
   usage: `${Object.keys(BENCHES).join('|')} [--model FOLDER] …`,
   async run(args) {
     const [name] = args;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { gateChart } from '../../../src/cli/bench/gate-chart';
 import { gateCsv, gateMarkdown, type GateRow } from '../../../src/cli/bench/gate-report';
 import { relabel, type SimulatedSignal } from '../../../src/cli/bench/styles';
 
@@ -34,12 +35,43 @@ describe('the report of the gate', () => {
   });
 
   it('counts what was kept, and what the rest failed by', () => {
-    const report = gateMarkdown([row({}), row({ scale: 0.5 }), refused], 'x');
-    expect(report).toMatch('| honest | pairs | 20 | 2 of 2 (1 at half strength) | – | 0.50 |');
-    expect(report).toMatch('| coin | pairs | 20 | 0 of 1 | unseen_gain 1 | 0.50 |');
+    const report = gateMarkdown([row({}), row({ scale: 0.5, gate_seconds: 9 }), refused], {
+      command: 'x',
+      missing: [{ style: 'warm', signals: 'pairs', labels: 'coin', k: 20, seed: 2 }],
+    });
+    // Wilson's interval of 2 of 2 and of 0 of 1; the mean and the largest time.
+    expect(report).toMatch(
+      '| honest | pairs | 20 | 2 of 2 (1 at less than full strength) | 34–100 % | – | 0.70 (0.90) |',
+    );
+    expect(report).toMatch('| coin | pairs | 20 | 0 of 1 | 0–79 % | unseen_gain 1 | 0.50 (0.50) |');
+    expect(report).toMatch('- pairs, coin, K = 20: warm (2)');
     // Honest users only; forgetting as a difference.
     expect(report).toMatch('| unseen_gain | 0.900 | 0.900 | 0.900 |');
     expect(report).toMatch('| anchor_bits_per_token | 0.050 | 0.050 | 0.050 |');
+  });
+});
+
+describe('the plot of the gate', () => {
+  const untested = row({ labels: 'coin', kept: false, figures: [] });
+  const svg = gateChart([row({}), refused, untested]);
+  const dots = [...svg.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)" r="3.5" fill-opacity="([01])"/g)].map(
+    ([, x, y, filled]) => ({ x: Number(x), y: Number(y), filled }),
+  );
+
+  it('has a dot for each update that was tested, filled where it was kept', () => {
+    expect(dots.map(({ filled }) => filled)).toEqual(['1', '0']);
+    expect(svg).toContain('>honest</text>');
+    expect(svg).toContain('>1 of 2 tested</text>');
+    expect(svg).not.toMatch(/NaN|undefined/);
+  });
+
+  it('draws what is likelier chance higher, on either side of the limit', () => {
+    const limit = Number(/y1="([\d.]+)" y2="[\d.]+" stroke="#222"/.exec(svg)?.[1]);
+    expect(svg).toContain('>limit 0.05</text>');
+    const [kept, refusedDot] = dots;
+    expect(kept?.y).toBeGreaterThan(limit);
+    expect(refusedDot?.y).toBeLessThan(limit);
+    expect(refusedDot?.x).toBeGreaterThan(kept?.x ?? Infinity);
   });
 });
 

@@ -29,7 +29,9 @@ const ROWS = [
 
 describe('the report on users who change their mind', () => {
   it('counts the signals of the new taste alone', () => {
-    const text = switchMarkdown(ROWS, { command: 'npm run cli', before: 8 });
+    const missing = [{ from: 'list', to: 'short', signals: 'pairs', detector: 'off', seed: 2 }] as const;
+    const text = switchMarkdown(ROWS, { command: 'npm run cli', before: 8, missing });
+    expect(text).toContain('- pairs, detector off: list to short (2)');
     expect(text).toContain('| list | short | pairs | on | 8, – | 8, – | 0.800 |');
     expect(text).toContain('| list | short | pairs | off | – | – | 0.500 |');
   });
