@@ -31,7 +31,7 @@ describe('the report of the gate', () => {
   it('has a line an update, with what was measured', () => {
     const [header, line] = gateCsv([row({})]).split('\n');
     expect(header).toMatch(/^style,signals,labels,k,seed,kept,scale,p,unseen_gain,/);
-    expect(line).toBe('list,pairs,honest,20,1,true,1,0.0012,0.9,,,,,,,,4.05,,,,,');
+    expect(line).toBe('list,pairs,honest,20,1,true,1,0.0012,0.9,,,,,,,,,4.05,,,,,');
   });
 
   it('counts what was kept, and what the rest failed by', () => {
