@@ -185,8 +185,12 @@ export const messages = {
     unlearn: 'Unlearn',
     unlearnOf: (kind: string, text: string) => `Unlearn: ${kind} “${text}”`,
     unlearnQuestion: 'Unlearn this?',
-    unlearnText: (version: number) =>
-      `Goes back to ${version === 0 ? 'the base' : `v${version}`}, which had not learned it yet, and learns your other judgements anew from there.`,
+    unlearnText: (version: number, unknown: boolean) =>
+      `Goes back to ${version === 0 ? 'the base' : `v${version}`}, ${
+        unknown
+          ? 'which did not learn it here, though what it learned elsewhere is unknown'
+          : 'which had not learned it yet'
+      }, and learns your other judgements anew from there.`,
     withdrawOf: (kind: string, text: string) => `Withdraw: ${kind} “${text}”`,
     more: (count: number) => `Show ${count} more`,
   },
@@ -222,6 +226,7 @@ export const messages = {
     use: 'Use',
     useOf: (name: string) => `Use ${name}`,
     imported: 'imported',
+    unknown: 'what it has learned is unknown',
     from: (parent: number) => (parent === 0 ? 'from base' : `from v${parent}`),
     signals: (count: number) => plural(count, 'signal'),
     heldOut: (percent: string) => `${percent} held-out`,

@@ -53,15 +53,30 @@ export function signalOutcomes(receipts: readonly Receipt[], model: string): Map
   return outcomes;
 }
 
-/** Ids of the signals that a version has learned, its ancestors' included. Version 0, the base, has learned none. */
-export function learnedBy(receipts: readonly Receipt[], version: number): Set<string> {
-  const learned = new Set<string>();
+/** Receipts of a version and of those it grew out of, the latest first. */
+function lineage(receipts: readonly Receipt[], version: number): Receipt[] {
+  const line: Receipt[] = [];
   for (let at = version; at > 0;) {
     const receipt = receipts.find((one) => one.version === at);
-    for (const id of receipt?.signalIds ?? []) learned.add(id);
+    if (receipt) line.push(receipt);
     at = receipt?.parentVersion ?? 0;
   }
-  return learned;
+  return line;
+}
+
+/** Ids of the signals that a version has learned, its ancestors' included. Version 0, the base, has learned none. */
+export function learnedBy(receipts: readonly Receipt[], version: number): Set<string> {
+  return new Set(lineage(receipts, version).flatMap(({ signalIds }) => signalIds));
+}
+
+/**
+ * Whether a version may have learned what nobody knows of here: it grew out of an adapter from elsewhere, or is one. An
+ * adapter that comes back has the signals of the version that it was.
+ */
+export function hasUnknownPast(receipts: readonly Receipt[], version: number): boolean {
+  return lineage(receipts, version).some(
+    ({ decision, signalIds }) => decision === 'imported' && signalIds.length === 0,
+  );
 }
 
 /**
