@@ -1,5 +1,5 @@
 /** Every text of the page in English. Another language is another file of the same type. */
-import type { GateFigure, Receipt, SignalKind } from '../shared/records';
+import type { GateFigure, Receipt, Repetition, SignalKind } from '../shared/records';
 
 const plural = (count: number, one: string, many = `${one}s`): string =>
   `${count} ${count === 1 ? one : many}`;
@@ -201,16 +201,40 @@ export const messages = {
     accuracy: 'Accuracy',
     forgetting: 'Forgetting (bits a token)',
   },
+  receipt: {
+    details: 'How it was made and judged',
+    limits: 'Limits of what was measured',
+    limit: 'Limit',
+    count: 'Items',
+    p: 'By chance (p)',
+    mostP: (limit: string) => `p < ${limit}, once the items are enough to tell`,
+    notTested: '–',
+    made: 'What it was made from',
+    name: 'Name',
+    value: 'Value',
+    model: 'Base model',
+    parent: 'Began with',
+    seed: 'Seed',
+    device: 'Device',
+    texts: 'Texts rehearsed and judged by',
+    candidate: 'Candidate',
+    gateTime: 'Time it took to judge',
+    hyperparameters: 'Hyperparameters',
+  },
   repeat: {
     start: 'Repeat it here',
     note: 'Trains and judges the same once more, to see whether it comes to the same. Nothing is kept of it.',
     running: (step: string | null) =>
       step === null ? 'Repeating it…' : `Repeating it: ${step.toLowerCase()}.`,
-    identical: 'Repeated: the same candidate, bit for bit.',
-    sameDecision: (difference: string | undefined) =>
-      `Repeated: the same decision${difference === undefined ? ', and the same numbers' : `; ${difference}`}.`,
-    otherDecision: (difference: string | undefined) =>
-      `Repeated: another decision${difference === undefined ? ', from the same numbers' : `; ${difference}`}.`,
+    outcome: (sameDecision: boolean, verdict: Repetition['verdict'], difference: string | undefined) =>
+      `Repeated: ${sameDecision ? 'the same' : 'another'} decision from ${
+        {
+          identical: 'the same candidate, bit for bit',
+          'within-tolerance': 'about the same numbers, as another device finds them',
+          different: 'other numbers',
+        }[verdict]
+      }${difference === undefined ? '' : `; ${difference}`}.`,
+    none: 'none',
     difference: (what: string, then: string, now: string) =>
       `the largest difference is in “${what}”: ${then} then, ${now} now`,
   },

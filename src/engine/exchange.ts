@@ -1,7 +1,8 @@
+import { mismatchOf } from '../adaptation/mismatches';
 import { configWithin, readAdapter, withRank, writeAdapter } from '../formats/adapter';
-import { type ReceiptFile, writeReceiptFile } from '../formats/receipt-file';
+import { readReceiptFile, type ReceiptFile, writeReceiptFile } from '../formats/receipt-file';
 import type { AdapterWeights } from '../formats/tensors';
-import type { ExportedFile } from '../protocol/protocol';
+import type { ExportedFile, OpenedReceipt } from '../protocol/protocol';
 import { ThumbprintError } from '../shared/errors';
 import { newId } from '../shared/ids';
 import type { Receipt } from '../shared/records';
@@ -40,6 +41,15 @@ export async function exportReceipt(storage: Storage, receiptId: string): Promis
     name: `thumbprint-receipt-${day}-${version}.json`,
     content: writeReceiptFile(file),
   };
+}
+
+/** Reads the file of an update, also of one that cannot be repeated here. @throws ThumbprintError `bad-file`. */
+export async function openReceipt(
+  { runtime, texts }: Pick<ModelHost, 'runtime' | 'texts'>,
+  text: string,
+): Promise<OpenedReceipt> {
+  const file = readReceiptFile(text);
+  return { receipt: file.receipt, mismatch: await mismatchOf(file, runtime, texts) };
 }
 
 /** A stored adapter as PEFT's two files. @throws ThumbprintError `bad-input` when there is none such. */

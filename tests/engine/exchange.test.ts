@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { exportAdapter, importAdapter } from '../../src/engine/exchange';
+import { exportAdapter, importAdapter, openReceipt } from '../../src/engine/exchange';
 import type { ModelHost } from '../../src/engine/model-host';
 import { commitVersion } from '../../src/engine/versions';
 import { writeAdapter } from '../../src/formats/adapter';
+import { writeReceiptFile } from '../../src/formats/receipt-file';
 import { required } from '../../src/shared/assert';
 import type { AdapterRecord, Receipt } from '../../src/shared/records';
 import { sha256 } from '../../src/shared/sha256';
@@ -92,5 +93,25 @@ describe('an adapter from elsewhere', () => {
     // That it comes back from here does not make it known.
     const again = await importAdapter(storage, hostOf(4), [{ name: 'x.safetensors', bytes }]);
     expect(again.reason).toContain('What it has learned is unknown here');
+  });
+});
+
+describe('a receipt on file', () => {
+  const file = { receipt: receiptOf({ model: 'other' }), signals: [], learned: [], parent: null };
+  const host = {
+    runtime: { sha256: 'm', config: TINY_CONFIG, layout: { rank: 8 } },
+    texts: { anchors: { sequences: [] }, rehearsal: [], probes: { decline: [], correct: [] } },
+  } as unknown as ModelHost;
+
+  it('of another model can be read, and tells why it cannot be repeated', async () => {
+    const { receipt, mismatch } = await openReceipt(host, writeReceiptFile(file));
+    expect(receipt).toEqual(file.receipt);
+    expect(mismatch).toContain('it is of the base model other, this is m');
+    const own = { ...file, receipt: receiptOf({ model: 'm' }) };
+    expect((await openReceipt(host, writeReceiptFile(own))).mismatch).toBeNull();
+  });
+
+  it('that is none is refused', async () => {
+    await expect(openReceipt(host, '{}')).rejects.toMatchObject({ code: 'bad-file' });
   });
 });
