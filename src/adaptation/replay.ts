@@ -12,12 +12,14 @@ import type { ModelTexts } from './texts';
 import { runUpdate, type UpdateHooks, type UpdateOutcome } from './update';
 
 /**
- * How far a loss or a figure may be from the receipt's, as a share of it, to be the same update on another device, which
- * adds numbers up in another order.
+ * How far a loss or a figure may be from the receipt's, as a share of it, to be the same update on another device.
+ * Training and gate compute in f32 everywhere, only sums are added up in another order: with other forms of the products
+ * (`Tile`) all numbers of an update of Thumbling from twelve edits stayed within 1e-6. A changed word in one of them moved
+ * a loss by 0.9 % within four steps, an edit less by 8 %, another seed by 11 %.
  */
-export const TOLERANCE = 0.05;
+export const TOLERANCE = 1e-3;
 
-/** Numbers nearer to zero than this differ by shares of this. */
+/** A number nearer to zero than this differs by a share of this. */
 const SMALL = 0.1;
 
 export interface Replay extends Repetition {
