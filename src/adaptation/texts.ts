@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { Sequence } from '../model/packed-batch';
 import { ThumbprintError } from '../shared/errors';
+import { sha256 } from '../shared/sha256';
 import type { ChatTokenizer } from '../text/tokenizer';
 
 type Tokenizer = Pick<ChatTokenizer, 'encodeChat' | 'encodeReply'>;
@@ -79,6 +80,15 @@ export async function readModelTexts(
     read('probes.json').then((json) => readProbes('probes.json', json, tokenizer)),
   ]);
   return { anchors: { sequences: anchors }, rehearsal, probes };
+}
+
+/**
+ * Digest of a model's texts, as tokens: an update is repeated with the same ones.
+ * @returns sha-256 in hexadecimal.
+ */
+export function textsSha256({ anchors, rehearsal, probes }: ModelTexts): Promise<string> {
+  // Named one by one: what a gate has measured of them lies beside them.
+  return sha256(JSON.stringify([anchors.sequences, rehearsal, probes.decline, probes.correct]));
 }
 
 /**

@@ -58,6 +58,7 @@ export interface UpdateOutcome extends GateResult {
   /** At full scale. */
   trained: AdapterWeights;
   results: StepResult[];
+  gateSeconds: number;
 }
 
 /** A fresh adapter, or a copy of the one in use: updates always start from the last kept version. */
@@ -138,6 +139,7 @@ export async function runUpdate(
     ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
   });
   hooks.onStage?.('gate');
+  const gateStart = performance.now();
   const presentOf = (all: readonly TrainingExample[]): TrainingExample[] =>
     all.filter(({ id }) => !outdated.has(id));
   const trained = await trainer.adapter();
@@ -175,7 +177,13 @@ export async function runUpdate(
     input.limits,
   );
   hooks.signal?.throwIfAborted();
-  return { ...gate, candidate: scaleAdapter(trained, gate.scale), trained, results };
+  return {
+    ...gate,
+    candidate: scaleAdapter(trained, gate.scale),
+    trained,
+    results,
+    gateSeconds: (performance.now() - gateStart) / 1000,
+  };
 }
 
 /** Under the adapter in the trainer's slot. */

@@ -1,4 +1,5 @@
 /** Numbers as people read them. */
+import type { GateFigure } from '../shared/records';
 
 const LOCALE = 'en';
 
@@ -47,6 +48,17 @@ export function formatNumber(value: number, digits: number): string {
 /** A measured number to six significant digits, for a look at small differences. */
 export function formatSignificant(value: number): string {
   return String(Number(value.toPrecision(6))).replaceAll('-', '−');
+}
+
+/** A figure of the gate, or its limit, in the unit that its name says. */
+export function formatFigure(name: GateFigure['name'], measured: number): string {
+  if (/_(accuracy|gain|ratio)$/.test(name)) return formatPercent(measured);
+  return formatNumber(measured, /_(token|brier)$/.test(name) ? 3 : 2);
+}
+
+/** Enough of a digest to tell it from others. */
+export function formatDigest(digest: string): string {
+  return digest.slice(0, 12);
 }
 
 /** Day and time of an event: the time today, else the day. Milliseconds since 1970. */

@@ -1,5 +1,5 @@
 /** Every text of the page in English. Another language is another file of the same type. */
-import type { GateFigure, Receipt, SignalKind } from '../shared/records';
+import type { GateFigure, Receipt, Repetition, SignalKind } from '../shared/records';
 
 const plural = (count: number, one: string, many = `${one}s`): string =>
   `${count} ${count === 1 ? one : many}`;
@@ -186,8 +186,12 @@ export const messages = {
     unlearn: 'Unlearn',
     unlearnOf: (kind: string, text: string) => `Unlearn: ${kind} “${text}”`,
     unlearnQuestion: 'Unlearn this?',
-    unlearnText: (version: number) =>
-      `Goes back to ${version === 0 ? 'the base' : `v${version}`}, which had not learned it yet, and learns your other judgements anew from there.`,
+    unlearnText: (version: number, unknown: boolean) =>
+      `Goes back to ${version === 0 ? 'the base' : `v${version}`}, ${
+        unknown
+          ? 'which did not learn it here, though what it learned elsewhere is unknown'
+          : 'which had not learned it yet'
+      }, and learns your other judgements anew from there.`,
     withdrawOf: (kind: string, text: string) => `Withdraw: ${kind} “${text}”`,
     more: (count: number) => `Show ${count} more`,
   },
@@ -198,16 +202,40 @@ export const messages = {
     accuracy: 'Accuracy',
     forgetting: 'Forgetting (bits a token)',
   },
+  receipt: {
+    details: 'How it was made and judged',
+    limits: 'Limits of what was measured',
+    limit: 'Limit',
+    count: 'Items',
+    p: 'By chance (p)',
+    mostP: (limit: string) => `p < ${limit}, once the items are enough to tell`,
+    notTested: '–',
+    made: 'What it was made from',
+    name: 'Name',
+    value: 'Value',
+    model: 'Base model',
+    parent: 'Began with',
+    seed: 'Seed',
+    device: 'Device',
+    texts: 'Texts rehearsed and judged by',
+    candidate: 'Candidate',
+    gateTime: 'Time it took to judge',
+    hyperparameters: 'Hyperparameters',
+  },
   repeat: {
     start: 'Repeat it here',
     note: 'Trains and judges the same once more, to see whether it comes to the same. Nothing is kept of it.',
     running: (step: string | null) =>
       step === null ? 'Repeating it…' : `Repeating it: ${step.toLowerCase()}.`,
-    identical: 'Repeated: the same candidate, bit for bit.',
-    sameDecision: (difference: string | undefined) =>
-      `Repeated: the same decision${difference === undefined ? ', and the same numbers' : `; ${difference}`}.`,
-    otherDecision: (difference: string | undefined) =>
-      `Repeated: another decision${difference === undefined ? ', from the same numbers' : `; ${difference}`}.`,
+    outcome: (sameDecision: boolean, verdict: Repetition['verdict'], difference: string | undefined) =>
+      `Repeated: ${sameDecision ? 'the same' : 'another'} decision from ${
+        {
+          identical: 'the same candidate, bit for bit',
+          'within-tolerance': 'about the same numbers, as another device finds them',
+          different: 'other numbers',
+        }[verdict]
+      }${difference === undefined ? '' : `; ${difference}`}.`,
+    none: 'none',
     difference: (what: string, then: string, now: string) =>
       `the largest difference is in “${what}”: ${then} then, ${now} now`,
   },
@@ -223,6 +251,7 @@ export const messages = {
     use: 'Use',
     useOf: (name: string) => `Use ${name}`,
     imported: 'imported',
+    unknown: 'what it has learned is unknown',
     from: (parent: number) => (parent === 0 ? 'from base' : `from v${parent}`),
     signals: (count: number) => plural(count, 'signal'),
     heldOut: (percent: string) => `${percent} held-out`,

@@ -1,15 +1,15 @@
 import { readReceiptFile } from '../formats/receipt-file';
 import type { FileSource } from '../formats/tensors';
-import type { Command, EngineEvent, Repetition, Snapshot } from '../protocol/protocol';
+import type { Command, EngineEvent, Snapshot } from '../protocol/protocol';
 import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
-import { DEFAULT_SETTINGS, type Settings, type Signal } from '../shared/records';
+import { DEFAULT_SETTINGS, type Repetition, type Settings, type Signal } from '../shared/records';
 import { versionWithout, waitingSignals } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { Chat } from './chat';
 import { DeviceTurns } from './device-turns';
 import { hasNews } from './draft';
-import { exportAdapter, exportReceipt, importAdapter, receiptFile } from './exchange';
+import { exportAdapter, exportReceipt, importAdapter, openReceipt, receiptFile } from './exchange';
 import { Judgements } from './judgements';
 import { adapterOf, describe, type ModelHost, openModel } from './model-host';
 import { measureSpeed } from './speed';
@@ -119,7 +119,7 @@ export class Engine {
       case 'export-receipt':
         return exportReceipt(this.storage, command.receiptId);
       case 'open-receipt':
-        return readReceiptFile(command.text).receipt;
+        return openReceipt(this.open().host, command.text);
       case 'repeat-receipt':
         return this.repeat(command.source);
       case 'export-adapter':

@@ -1,11 +1,13 @@
+import { mismatchOf } from '../adaptation/mismatches';
 import { configWithin, readAdapter, withRank, writeAdapter } from '../formats/adapter';
-import { type ReceiptFile, writeReceiptFile } from '../formats/receipt-file';
-import type { ExportedFile } from '../protocol/protocol';
+import { readReceiptFile, type ReceiptFile, writeReceiptFile } from '../formats/receipt-file';
+import type { AdapterWeights } from '../formats/tensors';
+import type { ExportedFile, OpenedReceipt } from '../protocol/protocol';
 import { ThumbprintError } from '../shared/errors';
 import { newId } from '../shared/ids';
 import type { Receipt } from '../shared/records';
 import { sha256 } from '../shared/sha256';
-import { learnedBy } from '../shared/signals';
+import { hasUnknownPast, learnedBy } from '../shared/signals';
 import type { Storage } from '../storage/database';
 import { loraOf } from '../training/types';
 import { adapterOf, type ModelHost } from './model-host';
@@ -41,6 +43,15 @@ export async function exportReceipt(storage: Storage, receiptId: string): Promis
   };
 }
 
+/** Reads the file of an update, also of one that cannot be repeated here. @throws ThumbprintError `bad-file`. */
+export async function openReceipt(
+  { runtime, texts }: Pick<ModelHost, 'runtime' | 'texts'>,
+  text: string,
+): Promise<OpenedReceipt> {
+  const file = readReceiptFile(text);
+  return { receipt: file.receipt, mismatch: await mismatchOf(file, runtime, texts) };
+}
+
 /** A stored adapter as PEFT's two files. @throws ThumbprintError `bad-input` when there is none such. */
 export async function exportAdapter(
   storage: Storage,
@@ -62,13 +73,14 @@ export async function exportAdapter(
 }
 
 /**
- * Stores an adapter from outside as a new version, in use at once.
+ * Stores an adapter from outside as a new version, in use at once. One that was exported here has learned what the
+ * version that it was has learned, so that it can be unlearned; what another has learned is not known.
  * @param files the weights, and the config unless the weights carry it.
  * @throws ThumbprintError `bad-file` or `mismatch` that lists everything that does not fit.
  */
 export async function importAdapter(
   storage: Storage,
-  host: ModelHost,
+  host: Pick<ModelHost, 'identity' | 'hyperparameters'>,
   files: readonly { name: string; bytes: Uint8Array<ArrayBuffer> }[],
 ): Promise<Receipt & { version: number }> {
   const weights = files.find(({ name }) => name.endsWith('.safetensors'));
@@ -78,17 +90,25 @@ export async function importAdapter(
   const { identity } = host;
   const lora = loraOf(host.hyperparameters);
   const given = readAdapter(weights.bytes, configOf(files, weights.bytes), identity.config, identity.sha256);
+  const written = (adapter: AdapterWeights): Uint8Array<ArrayBuffer> =>
+    writeAdapter(adapter, identity.config, identity.name).safetensors;
+  const receipts = await storage.listReceipts();
+  const origin = await originOf(receipts, identity.sha256, [weights.bytes, written(given)]);
   const adapter = withRank(given, lora);
-  const { safetensors } = writeAdapter(adapter, identity.config, identity.name);
+  const safetensors = written(adapter);
   return commitVersion(storage, adapter, safetensors, {
     id: newId(),
     createdAt: Date.now(),
     decision: 'imported',
-    reason: `Imported from ${weights.name}. What it learned and forgot was not measured here.`,
+    reason: `Imported from ${weights.name}. ${
+      origin?.version === undefined || hasUnknownPast(receipts, origin.version)
+        ? 'What it has learned is unknown here, so it cannot be unlearned.'
+        : `It is v${origin.version} again, and has learned what that had.`
+    }`,
     model: identity.sha256,
-    parentVersion: 0,
-    signalIds: [],
-    heldOutIds: [],
+    parentVersion: origin?.parentVersion ?? 0,
+    signalIds: origin?.signalIds ?? [],
+    heldOutIds: origin?.heldOutIds ?? [],
     skipped: [],
     seed: 0,
     hyperparameters: lora,
@@ -98,6 +118,21 @@ export async function importAdapter(
     figures: [],
     seconds: 0,
   });
+}
+
+/**
+ * The receipt of the version that an adapter is, by its digest.
+ * @param forms its bytes as they came and as they are written here: another program may have written them anew.
+ */
+async function originOf(
+  receipts: readonly Receipt[],
+  model: string,
+  forms: readonly Uint8Array<ArrayBuffer>[],
+): Promise<Receipt | undefined> {
+  const digests = new Set<string | undefined>(await Promise.all(forms.map((bytes) => sha256(bytes))));
+  return receipts.find(
+    (receipt) => receipt.version !== undefined && receipt.model === model && digests.has(receipt.candidate),
+  );
 }
 
 function configOf(

@@ -4,7 +4,7 @@ import { readStoredAdapter } from '../formats/adapter';
 import { type ModelIdentity, readJson } from '../formats/read-model';
 import type { AdapterWeights, FileSource } from '../formats/tensors';
 import { Generator } from '../generation/generator';
-import { Gpu } from '../gpu/device';
+import { deviceName, Gpu } from '../gpu/device';
 import { AdapterSlot } from '../model/lora';
 import { ModelRuntime } from '../model/runtime';
 import { loadWeights } from '../model/weights';
@@ -82,7 +82,6 @@ export async function adapterOf(host: ModelHost, record: AdapterRecord): Promise
 
 /** What the page shows of model and device. */
 export function describe({ identity, gpu }: ModelHost): Pick<Snapshot, 'model' | 'device'> {
-  const { vendor, architecture, description, features } = gpu.info;
   return {
     model: {
       name: identity.name,
@@ -91,9 +90,6 @@ export function describe({ identity, gpu }: ModelHost): Pick<Snapshot, 'model' |
       bytes: identity.bytes,
       contextLength: identity.config.context_window_size,
     },
-    device: {
-      description: description || [vendor, architecture].filter(Boolean).join(' ') || 'WebGPU',
-      features,
-    },
+    device: { description: deviceName(gpu.info), features: gpu.info.features },
   };
 }

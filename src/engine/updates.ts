@@ -1,12 +1,14 @@
 import { replay } from '../adaptation/replay';
+import { textsSha256 } from '../adaptation/texts';
 import { foresee, runUpdate, type UpdateHooks, type UpdateOutcome } from '../adaptation/update';
 import { writeAdapter } from '../formats/adapter';
 import type { ReceiptFile } from '../formats/receipt-file';
-import type { EngineEvent, Repetition, TrainingProgress } from '../protocol/protocol';
+import { deviceName } from '../gpu/device';
+import type { EngineEvent, TrainingProgress } from '../protocol/protocol';
 import { required } from '../shared/assert';
 import { messageOf, ThumbprintError, toPlainError } from '../shared/errors';
 import { newId } from '../shared/ids';
-import type { Receipt, TrainingCheckpoint } from '../shared/records';
+import type { Receipt, Repetition, TrainingCheckpoint } from '../shared/records';
 import { sha256 } from '../shared/sha256';
 import type { Storage } from '../storage/database';
 import { addReferences } from '../training/train';
@@ -127,14 +129,10 @@ export class Updates {
     return this.alone('Repeating an update.', 0, async () => {
       const { runtime, identity, texts, tokenizer } = this.context.host;
       const { steps = DEFAULT_HYPERPARAMETERS.steps } = file.receipt.hyperparameters;
-      const { identical, sameDecision, differences } = await this.withTrainer((trainer) =>
+      const { verdict, sameDecision, differences } = await this.withTrainer((trainer) =>
         replay(runtime, trainer, file, { name: identity.name, texts, tokenizer }, this.hooks(steps)),
       );
-      return {
-        identical: identical ?? null,
-        sameDecision,
-        differences: differences.slice(0, MOST_DIFFERENCES),
-      };
+      return { verdict, sameDecision, differences: differences.slice(0, MOST_DIFFERENCES) };
     });
   }
 
@@ -234,7 +232,10 @@ export class Updates {
     let results: readonly StepResult[] = done;
     let foreseen: Pick<Receipt, 'predictions' | 'outdatedIds'> = {};
     const hooks = this.hooks(draft.hyperparameters.steps, done.length);
-    const receipt = (rest: Pick<Receipt, 'decision' | 'reason' | 'figures' | 'scale'>): Receipt => ({
+    const texts = await textsSha256(host.texts);
+    const receipt = (
+      rest: Pick<Receipt, 'decision' | 'reason' | 'figures' | 'scale' | 'gateSeconds'>,
+    ): Receipt => ({
       id: newId(),
       createdAt: Date.now(),
       model: host.identity.sha256,
@@ -244,6 +245,8 @@ export class Updates {
       skipped: draft.skipped,
       seed: draft.seed,
       hyperparameters: { ...draft.hyperparameters, ...loraOf(draft.current ?? draft.hyperparameters) },
+      device: deviceName(host.runtime.gpu.info),
+      textsSha256: texts,
       losses: results.map(({ loss }) => loss),
       margins: results.map(({ margin }) => margin),
       chosen: results.map(({ chosen }) => chosen),
@@ -290,11 +293,11 @@ export class Updates {
           },
         },
       );
-      const { kept, reason, figures, scale } = outcome;
+      const { kept, reason, figures, scale, gateSeconds } = outcome;
       const decision = kept ? 'kept' : 'refused';
       const { safetensors } = writeAdapter(outcome.candidate, host.identity.config, host.identity.name);
       const candidate = await sha256(safetensors);
-      const judged = { ...receipt({ decision, reason, figures, scale }), candidate };
+      const judged = { ...receipt({ decision, reason, figures, scale, gateSeconds }), candidate };
       return await this.settle(outcome, safetensors, judged);
     } catch (error) {
       if (this.suspended || error instanceof Withdrawn) throw error;

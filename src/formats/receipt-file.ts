@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { fromBase64, toBase64 } from '../shared/base64';
 import { ThumbprintError } from '../shared/errors';
 import { type AdapterRecord, GATE_FIGURES, type Receipt, type Signal } from '../shared/records';
+import { isHyperparameter, RecordedHyperparameters } from './hyperparameters';
 
 const FORMAT = 'thumbprint-receipt';
 const FORMAT_VERSION = 1;
@@ -49,7 +50,8 @@ const SignalSchema = v.object({
   ),
 });
 
-const ReceiptSchema = v.object({
+/** Loose: what a later version of the app adds is kept, and named by `unknownFields`. */
+const ReceiptSchema = v.looseObject({
   id: v.string(),
   createdAt: Time,
   decision: v.picklist(['kept', 'refused', 'cancelled', 'failed', 'imported']),
@@ -61,7 +63,7 @@ const ReceiptSchema = v.object({
   heldOutIds: Ids,
   skipped: v.array(v.object({ signalId: v.string(), reason: v.string() })),
   seed: v.pipe(Count, v.maxValue(2 ** 32 - 1)),
-  hyperparameters: v.record(v.string(), Finite),
+  hyperparameters: RecordedHyperparameters,
   losses: Numbers,
   margins: Numbers,
   chosen: v.exactOptional(Numbers),
@@ -88,6 +90,9 @@ const ReceiptSchema = v.object({
   predictions: v.exactOptional(v.record(v.string(), Finite)),
   outdatedIds: v.exactOptional(Ids),
   seconds: Finite,
+  gateSeconds: v.exactOptional(Finite),
+  device: v.exactOptional(v.string()),
+  textsSha256: v.exactOptional(v.string()),
 });
 
 const File = v.object({
@@ -147,6 +152,16 @@ export function readReceiptFile(text: string): ReceiptFile {
       bytes: fromBase64(parent.safetensors).buffer,
     },
   };
+}
+
+/** Fields of a receipt that this version knows nothing of: what they mean for the update cannot be told. */
+export function unknownFields(receipt: Receipt): string[] {
+  return [
+    ...Object.keys(receipt).filter((name) => !Object.hasOwn(ReceiptSchema.entries, name)),
+    ...Object.keys(receipt.hyperparameters)
+      .filter((name) => !isHyperparameter(name))
+      .map((name) => `hyperparameters.${name}`),
+  ];
 }
 
 /** The first of several problems, and how many more there are. */

@@ -10,6 +10,15 @@ export interface GpuInfo {
   features: string[];
 }
 
+/** A device's name for people. */
+export function deviceName({
+  vendor,
+  architecture,
+  description,
+}: Pick<GpuInfo, 'vendor' | 'architecture' | 'description'>): string {
+  return description || [vendor, architecture].filter(Boolean).join(' ') || 'WebGPU';
+}
+
 /** How products are cut into threads. */
 export interface Tile {
   /** How many lanes may share a load: every subgroup is at least that wide; 1 without subgroups. */

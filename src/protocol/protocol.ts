@@ -1,6 +1,14 @@
 /** The language between the page and the engine's Worker. Commands are answered once; events arrive at any time. */
 import type { PlainError } from '../shared/errors';
-import type { AdapterSummary, Conversation, Message, Receipt, Settings, Signal } from '../shared/records';
+import type {
+  AdapterSummary,
+  Conversation,
+  Message,
+  Receipt,
+  Repetition,
+  Settings,
+  Signal,
+} from '../shared/records';
 
 export type Command =
   /**
@@ -58,7 +66,8 @@ export interface Answers {
   signal: { signalId: string };
   edit: { signalId: string };
   'export-receipt': ExportedFile;
-  'open-receipt': Receipt;
+  'open-receipt': OpenedReceipt;
+  /** With ten differences at most. */
   'repeat-receipt': Repetition;
   'export-adapter': ExportedFile[];
   'import-adapter': { version: number };
@@ -77,13 +86,11 @@ export interface SpeedReport {
   kernels: { kernel: string; dispatches: number; ms: number }[] | null;
 }
 
-/** What an update came to when it was repeated. */
-export interface Repetition {
-  /** The candidate is the same bit for bit; null where the receipt names none. */
-  identical: boolean | null;
-  sameDecision: boolean;
-  /** Numbers of the receipt that differ now: the ten of the largest relative difference, the largest first. */
-  differences: { what: string; then: number; now: number }[];
+/** The receipt of a file. */
+export interface OpenedReceipt {
+  receipt: Receipt;
+  /** Why it cannot be repeated with this model: a sentence that names every reason. */
+  mismatch: string | null;
 }
 
 /** A file for the user to keep. */

@@ -177,7 +177,33 @@ export interface Receipt {
   predictions?: Record<string, number>;
   /** Signals from before the user's taste changed, which counted less. */
   outdatedIds?: string[];
+  /** Training and gate. */
   seconds: number;
+  /** Of these, the gate's. */
+  gateSeconds?: number;
+  /** The graphics processor, as it calls itself. */
+  device?: string;
+  /** sha-256 of the model's texts of which some were rehearsed and others judged it: `textsSha256`. */
+  textsSha256?: string;
+}
+
+/** A number of a receipt beside the one found by repeating the update; null where there is none. */
+export interface Difference {
+  what: string;
+  then: number | null;
+  now: number | null;
+}
+
+/** What an update has come to when it was repeated. */
+export interface Repetition {
+  /**
+   * `identical`: the candidate bit for bit, and every number. `within-tolerance`: all numbers about the same, as another
+   * device finds them. `different`: another update.
+   */
+  verdict: 'identical' | 'within-tolerance' | 'different';
+  sameDecision: boolean;
+  /** Numbers that are not the same, the largest relative difference first. */
+  differences: Difference[];
 }
 
 /** A kept adapter. Version 0, the base, has no record. */

@@ -66,13 +66,24 @@ export function lineageOf(
   return lineage;
 }
 
+/** Receipts of a version and of those that it grew out of. */
+function receiptsOf(receipts: readonly Receipt[], version: number): Receipt[] {
+  const lineage = new Set<number | undefined>(lineageOf(receipts, version));
+  return receipts.filter((receipt) => lineage.has(receipt.version));
+}
+
 /** Ids of the signals that a version has learned, its ancestors' included. Version 0, the base, has learned none. */
 export function learnedBy(receipts: readonly Receipt[], version: number): Set<string> {
-  const lineage = lineageOf(receipts, version);
-  return new Set(
-    receipts.flatMap(({ version: at, signalIds }) =>
-      at !== undefined && lineage.includes(at) ? signalIds : [],
-    ),
+  return new Set(receiptsOf(receipts, version).flatMap(({ signalIds }) => signalIds));
+}
+
+/**
+ * Whether a version may have learned what nobody knows of here: it grew out of an adapter from elsewhere, or is one. An
+ * adapter that comes back has the signals of the version that it was.
+ */
+export function hasUnknownPast(receipts: readonly Receipt[], version: number): boolean {
+  return receiptsOf(receipts, version).some(
+    ({ decision, signalIds }) => decision === 'imported' && signalIds.length === 0,
   );
 }
 

@@ -5,6 +5,7 @@ import { planUpdate } from '../../src/adaptation/plan';
 import type { Signal } from '../../src/shared/records';
 import {
   activeSignals,
+  hasUnknownPast,
   learnedBy,
   replaces,
   signalOutcomes,
@@ -85,6 +86,25 @@ describe('signals', () => {
     expect(versionWithout(receipts, stored, 3, 'b')).toBe(3);
     // What the user has deleted cannot be gone back to.
     expect(versionWithout(receipts, stored.slice(1), 2, 'b')).toBe(0);
+  });
+
+  it('may have been learned by a version from elsewhere and by all that grew out of it', () => {
+    const receipts = [
+      receiptOf({ version: 1, signalIds: ['a'] }),
+      receiptOf({ decision: 'imported', version: 2 }),
+      receiptOf({ version: 3, parentVersion: 2, signalIds: ['b'] }),
+      // The first and the third come back.
+      receiptOf({ decision: 'imported', version: 4, signalIds: ['a'] }),
+      receiptOf({ decision: 'imported', version: 5, parentVersion: 2, signalIds: ['b'] }),
+    ];
+    expect([0, 1, 2, 3, 4, 5].map((version) => hasUnknownPast(receipts, version))).toEqual([
+      false,
+      false,
+      true,
+      true,
+      false,
+      true,
+    ]);
   });
 
   it('count until withdrawn', () => {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { readModelTexts } from '../../src/adaptation/texts';
+import { readModelTexts, textsSha256 } from '../../src/adaptation/texts';
 
 const tokenizer = {
   encodeChat: (turns: readonly { content: string }[]) => turns.map(({ content }) => content.length),
@@ -37,6 +37,24 @@ describe('the texts of a model', () => {
     ['probes.json', undefined],
   ])('are refused where %s is not what it should be', async (file, content) => {
     await expect(read({ ...FILES, [file]: content })).rejects.toThrow(file);
+  });
+
+  it('have a digest that tells when one of them has changed, and not when they are measured', async () => {
+    const texts = await read(FILES);
+    const digest = await textsSha256(texts);
+    texts.anchors.baseBits = 3;
+    texts.probes.baseOdds = { decline: 1, correct: 2 };
+    expect(await textsSha256(texts)).toBe(digest);
+    const other = [{ prompt: 'Hi', reply: 'Other' }];
+    const { decline, correct } = FILES['probes.json'] as Record<string, unknown[]>;
+    for (const changed of [
+      { 'anchors.json': other },
+      { 'rehearsal.json': other },
+      { 'anchors.json': FILES['rehearsal.json'], 'rehearsal.json': FILES['anchors.json'] },
+      { 'probes.json': { decline: correct, correct: decline } },
+    ]) {
+      expect(await textsSha256(await read({ ...FILES, ...changed }))).not.toBe(digest);
+    }
   });
 
   it('that ship are whole', async () => {

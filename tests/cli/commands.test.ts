@@ -1,12 +1,19 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { readModelTexts } from '../../src/adaptation/texts';
+import { openEngine } from '../../src/cli/engine';
+import { readJson } from '../../src/cli/io';
 import { main } from '../../src/cli/main';
 import { expectedTensors } from '../../src/formats/expected-tensors';
+import { type ReceiptFile, writeReceiptFile } from '../../src/formats/receipt-file';
 import { writeSafetensors } from '../../src/formats/safetensors';
+import type { Receipt } from '../../src/shared/records';
+import { DEFAULT_HYPERPARAMETERS } from '../../src/training/types';
 import { HashRandom } from '../reference/random';
 import { TINY_CONFIG } from '../reference/seeded-model';
+import { recordUpdate } from '../support/recorded-update';
 
 const SHIPPED = 'models/thumbling';
 const HUB = {
@@ -167,5 +174,84 @@ describe('training on signals', () => {
     const args = ['train', '--model', SHIPPED, '--signals', path('wrong.jsonl'), '--out', path('never')];
     expect(await main(args)).toBe(2);
     expect(errors.join('')).toContain(complaint);
+  });
+});
+
+describe('replay', () => {
+  /** The model that ships, but with few texts: so that an update takes seconds. */
+  async function smallModel(name: string): Promise<string> {
+    const model = path(name);
+    await mkdir(model);
+    for (const file of await readdir(SHIPPED)) await symlink(resolve(SHIPPED, file), join(model, file));
+    const few = async (file: string, shorten: (json: never) => unknown): Promise<void> => {
+      const json = JSON.parse(await readFile(join(SHIPPED, file), 'utf8')) as never;
+      await rm(join(model, file));
+      await writeFile(join(model, file), JSON.stringify(shorten(json)));
+    };
+    await few('anchors.json', (texts: unknown[]) => texts.slice(0, 2));
+    await few('rehearsal.json', (texts: unknown[]) => texts.slice(0, 2));
+    await few('probes.json', ({ decline, correct }: Record<'decline' | 'correct', unknown[]>) => ({
+      decline: decline.slice(0, 1),
+      correct: correct.slice(0, 1),
+    }));
+    return model;
+  }
+
+  let model: string;
+  let file: ReceiptFile;
+  beforeAll(async () => {
+    model = await smallModel('small');
+    const { identity, runtime, tokenizer } = await openEngine({ model });
+    const texts = await readModelTexts((name) => readJson(join(model, name)), tokenizer);
+    const hyperparameters = { ...DEFAULT_HYPERPARAMETERS, steps: 2, rehearsal: 1 };
+    const edit = { prompt: 'What is rain?', chosen: 'Water from clouds.', rejected: 'I do not know.' };
+    const { name } = identity;
+    file = await recordUpdate(runtime, { name, texts, tokenizer, hyperparameters }, [edit], null);
+    runtime.destroy();
+  });
+
+  /** Writes the receipt with changes, and repeats it. */
+  async function repeat(changes: Partial<Receipt>): Promise<number> {
+    const changed = { ...file, receipt: { ...file.receipt, ...changes } };
+    await writeFile(path('receipt.json'), writeReceiptFile(changed));
+    return main(['replay', path('receipt.json'), '--model', model]);
+  }
+
+  it('tells in a sentence that an update comes to the same', async () => {
+    expect(await repeat({}), errors.join('')).toBe(0);
+    const { decision } = file.receipt;
+    expect(printed()).toMatchObject([
+      { verdict: 'identical', decision, same_decision: true, differences: [] },
+    ]);
+    expect(errors.join('')).toContain(
+      `The same candidate, bit for bit, and the same decision (${decision}).\n`,
+    );
+  });
+
+  it('fails where a number of the receipt is not found again', async () => {
+    const [first = NaN, ...losses] = file.receipt.losses;
+    expect(await repeat({ losses: [1.5 * first, ...losses] })).toBe(1);
+    expect(printed()).toMatchObject([{ verdict: 'different', same_decision: true }]);
+    expect(errors.join('')).toContain(
+      `Other numbers, and the same decision (${file.receipt.decision}); the largest difference is in loss of step 1: ${1.5 * first} then, ${first} now.`,
+    );
+  });
+
+  it('fails where the decision is another', async () => {
+    const [then, now] =
+      file.receipt.decision === 'kept' ? (['refused', 'kept'] as const) : (['kept', 'refused'] as const);
+    expect(await repeat({ decision: then })).toBe(1);
+    expect(errors.join('')).toContain(`bit for bit, and another decision (${then} then, ${now} now).`);
+  });
+
+  it('refuses what does not match the model, all at once, and what is no receipt', async () => {
+    expect(await repeat({ model: 'another', textsSha256: 'others' })).toBe(1);
+    expect(errors.join('')).toMatch(
+      /cannot be repeated here: it is of the base model another.*; the texts.*others/,
+    );
+    expect(out).toEqual([]);
+    expect(await repeat({ hyperparameters: { ...file.receipt.hyperparameters, steps: 1e9 } })).toBe(1);
+    expect(errors.join('')).toContain('receipt.hyperparameters.steps');
+    expect(await main(['replay'])).toBe(2);
   });
 });

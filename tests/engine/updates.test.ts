@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { textsSha256 } from '../../src/adaptation/texts';
 import { DeviceTurns } from '../../src/engine/device-turns';
 import type { ModelHost } from '../../src/engine/model-host';
 import { Updates } from '../../src/engine/updates';
 import type { ReceiptFile } from '../../src/formats/receipt-file';
+import { deviceName } from '../../src/gpu/device';
 import type { ModelRuntime } from '../../src/model/runtime';
 import type { EngineEvent, TrainingProgress } from '../../src/protocol/protocol';
 import { required } from '../../src/shared/assert';
@@ -52,7 +54,7 @@ it('repeats an update, tells how far it is, and stores nothing', async () => {
   expect(updates.detail).toBe('Repeating an update.');
   await expect(updates.run()).rejects.toThrow('already being trained');
   await expect(updates.repeat(file)).rejects.toThrow('already being trained');
-  expect(await repeating).toEqual({ identical: true, sameDecision: true, differences: [] });
+  expect(await repeating).toEqual({ verdict: 'identical', sameDecision: true, differences: [] });
   const { losses } = file.receipt;
   const trained = told.filter((progress) => progress?.stage === 'training' && progress.step > 0);
   expect(trained.map((progress) => progress?.loss)).toEqual(losses);
@@ -66,8 +68,8 @@ it('names what differs, ten numbers at most', async () => {
   const { updates } = updatesOf(() => undefined);
   const { receipt } = file;
   const changed = { ...receipt, seed: receipt.seed + 1, figures: [...receipt.figures, ...receipt.figures] };
-  const { identical, differences } = await updates.repeat({ ...file, receipt: changed });
-  expect(identical).toBe(false);
+  const { verdict, differences } = await updates.repeat({ ...file, receipt: changed });
+  expect(verdict).toBe('different');
   expect(differences).toHaveLength(10);
 });
 
@@ -88,7 +90,7 @@ it('refuses the receipt of another base model, naming both', async () => {
   const repeating = updates.repeat({ ...file, receipt: { ...file.receipt, model: 'another' } });
   await expect(repeating).rejects.toMatchObject({
     code: 'mismatch',
-    message: expect.stringMatching(`another.*${runtime.sha256}`),
+    message: expect.stringMatching(`another.*${runtime.sha256.slice(0, 12)}`),
   });
 });
 
@@ -136,6 +138,12 @@ it('goes on with an interrupted update as if nothing had happened, and knows wha
   expect(receipt?.skipped.map(({ signalId }) => signalId)).toEqual(['long']);
   expect(receipt?.losses.slice(0, 3)).toEqual(begun.losses);
   expect(receipt?.losses.length).toBeGreaterThan(3);
+  expect(receipt).toMatchObject({
+    device: deviceName(runtime.gpu.info),
+    textsSha256: await textsSha256(tinyModel.texts),
+  });
+  expect(receipt?.gateSeconds).toBeGreaterThan(0);
+  expect(receipt?.gateSeconds).toBeLessThan(receipt?.seconds ?? NaN);
 });
 
 it('refuses what has only signals to skip, so that they do not wait for the next update', async () => {
@@ -164,7 +172,7 @@ describe('a signal that is withdrawn', () => {
       parent: null,
     });
   };
-  const SAME = { identical: true, sameDecision: true, differences: [] };
+  const SAME = { verdict: 'identical', sameDecision: true, differences: [] };
 
   it('while an update trains on it is in nothing that comes of it', async () => {
     const signals = file.signals.slice(0, SEEN);

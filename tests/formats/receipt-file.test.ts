@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { readReceiptFile, type ReceiptFile, writeReceiptFile } from '../../src/formats/receipt-file';
+import {
+  readReceiptFile,
+  type ReceiptFile,
+  unknownFields,
+  writeReceiptFile,
+} from '../../src/formats/receipt-file';
+import { createRandom } from '../../src/shared/random';
+import { DEFAULT_HYPERPARAMETERS } from '../../src/training/types';
 import { fuzz } from '../support/fuzz';
 
 const FILE: ReceiptFile = {
@@ -15,7 +22,7 @@ const FILE: ReceiptFile = {
     heldOutIds: ['b'],
     skipped: [{ signalId: 'c', reason: 'The reply is empty.' }],
     seed: 2 ** 32 - 1,
-    hyperparameters: { steps: 2, learning_rate: 1e-3 },
+    hyperparameters: { steps: 2, learning_rate: 1e-3, lora_alpha: 16 },
     losses: [0.7, 0.6],
     margins: [0, 1],
     rows: [64, 128],
@@ -25,6 +32,9 @@ const FILE: ReceiptFile = {
     predictions: { a: 2.5, b: -1 },
     outdatedIds: ['a'],
     seconds: 3,
+    gateSeconds: 1,
+    device: 'llvmpipe',
+    textsSha256: 'e'.repeat(64),
   },
   signals: [
     {
@@ -111,9 +121,70 @@ describe('the file of a receipt', () => {
     expect(() => readReceiptFile(text)).toThrow(message);
   });
 
+  it.each([
+    ['steps', 1e9],
+    ['steps', 0],
+    ['steps', 1.5],
+    ['batch_size', 0],
+    ['batch_size', 1e6],
+    ['rank', 4096],
+    ['rehearsal', -1],
+    ['learning_rate', -1e-3],
+    ['ema_decay', 1],
+    ['lora_alpha', -1],
+  ])('is refused with %s of %d', (name, value) => {
+    const hyperparameters = { ...FILE.receipt.hyperparameters, [name]: value };
+    const text = writeReceiptFile({ ...FILE, receipt: { ...FILE.receipt, hyperparameters } });
+    expect(() => readReceiptFile(text)).toThrow(`receipt.hyperparameters.${name}: `);
+  });
+
+  it('may be from before some fields were invented', () => {
+    const { device: _, textsSha256: __, gateSeconds: ___, ...earlier } = FILE.receipt;
+    const file = { ...FILE, receipt: { ...earlier, hyperparameters: { learning_rate: 1e-3 } } };
+    expect(readReceiptFile(writeReceiptFile(file))).toEqual(file);
+    expect(unknownFields(file.receipt)).toEqual([]);
+  });
+
+  it('may have fields of later versions, which are named', () => {
+    const hyperparameters = { ...FILE.receipt.hyperparameters, momentum: 0.9 };
+    const receipt = { ...FILE.receipt, hyperparameters, mood: { good: true } };
+    const read = readReceiptFile(writeReceiptFile({ ...FILE, receipt }));
+    expect(read.receipt).toEqual(receipt);
+    expect(unknownFields(read.receipt)).toEqual(['mood', 'hyperparameters.momentum']);
+  });
+
   it('takes damage without falling', async () => {
     const text = new TextEncoder().encode(writeReceiptFile({ ...FILE, parent: null }));
     const outcome = await fuzz(text, 500, (bytes) => readReceiptFile(new TextDecoder().decode(bytes)));
+    expect(outcome.accepted).toBeGreaterThan(0);
+    expect(outcome.refused).toBeGreaterThan(0);
+  });
+
+  it('lets no number through that an update could not be begun with', async () => {
+    const { receipt } = FILE;
+    const random = createRandom(7);
+    const hyperparameters = { ...DEFAULT_HYPERPARAMETERS, lora_alpha: 16 };
+    const names = Object.keys(hyperparameters);
+    const numbers = [-1e9, -1, -0.5, 0, 0.5, 1, 1.5, 3, 255, 256, 257, 1e4, 1e5, 1e9, 1e308, null, '1', [1]];
+    const text = new TextEncoder().encode('[]');
+    // What is damaged here is the meaning, not the text.
+    const outcome = await fuzz(text, 500, () => {
+      const changed: Record<string, unknown> = { ...hyperparameters };
+      for (let n = random.int(3); n >= 0; n--) {
+        changed[names[random.int(names.length)] ?? ''] = numbers[random.int(numbers.length)];
+      }
+      const json = JSON.parse(writeReceiptFile({ ...FILE, parent: null })) as { receipt: object };
+      json.receipt = { ...receipt, hyperparameters: changed };
+      const {
+        steps = NaN,
+        batch_size = NaN,
+        rank = NaN,
+      } = readReceiptFile(JSON.stringify(json)).receipt.hyperparameters;
+      expect(steps).toBeGreaterThanOrEqual(1);
+      expect(steps).toBeLessThanOrEqual(10_000);
+      expect(batch_size).toBeGreaterThanOrEqual(1);
+      expect(rank).toBeLessThanOrEqual(256);
+    });
     expect(outcome.accepted).toBeGreaterThan(0);
     expect(outcome.refused).toBeGreaterThan(0);
   });

@@ -1,21 +1,27 @@
 /** An update of a tiny model, as the engine would have recorded it. */
-import { examplesOf } from '../../src/adaptation/examples';
+import { type ExampleOptions, examplesOf } from '../../src/adaptation/examples';
 import { candidateDigest } from '../../src/adaptation/replay';
-import type { ModelTexts } from '../../src/adaptation/texts';
+import { type ModelTexts, textsSha256 } from '../../src/adaptation/texts';
 import { runUpdate } from '../../src/adaptation/update';
 import { writeAdapter } from '../../src/formats/adapter';
 import type { ReceiptFile } from '../../src/formats/receipt-file';
+import type { AdapterWeights } from '../../src/formats/tensors';
+import { deviceName } from '../../src/gpu/device';
 import { ModelRuntime } from '../../src/model/runtime';
 import { createRandom } from '../../src/shared/random';
 import type { Signal } from '../../src/shared/records';
 import { Trainer } from '../../src/training/trainer';
-import { DEFAULT_HYPERPARAMETERS, DEFAULT_LORA } from '../../src/training/types';
+import {
+  DEFAULT_HYPERPARAMETERS,
+  DEFAULT_LORA,
+  type Hyperparameters,
+  loraOf,
+} from '../../src/training/types';
 import { seededAdapter } from '../reference/adapter';
 import { seededModel, TINY_CONFIG } from '../reference/seeded-model';
 import { testGpu, thumbling } from './gpu';
 
 export const TRAINER_OPTIONS = { rows: 128 };
-const HYPERPARAMETERS = { ...DEFAULT_HYPERPARAMETERS, steps: 6, rehearsal: 1 };
 /** A tokenizer of characters. */
 const tokenizer = {
   encodeChat: (turns: readonly { content: string }[]) => [
@@ -41,34 +47,62 @@ const TEXTS: ModelTexts = {
   probes: { decline: [probe()], correct: [probe()] },
 };
 /** What an update takes beside the runtime. */
-export const tinyModel = { name: 'tiny', texts: TEXTS, tokenizer, hyperparameters: HYPERPARAMETERS };
+export const tinyModel = {
+  name: 'tiny',
+  texts: TEXTS,
+  tokenizer,
+  hyperparameters: { ...DEFAULT_HYPERPARAMETERS, steps: 6, rehearsal: 1 },
+};
+
+/** An update of the tiny model from six edits, of the base or of an adapter. */
+export async function recordedUpdate(runtime: ModelRuntime, withParent: boolean): Promise<ReceiptFile> {
+  const current = withParent
+    ? { ...seededAdapter(TINY_CONFIG, DEFAULT_LORA.rank, DEFAULT_LORA.lora_alpha, 9), base: runtime.sha256 }
+    : null;
+  const edits = Array.from({ length: 6 }, () => ({
+    prompt: word(),
+    chosen: word(),
+    rejected: `${word()}${word()}`,
+  }));
+  return recordUpdate(runtime, tinyModel, edits, current);
+}
 
 /** An update as the engine runs it, with micro-batches that shrink and grow as the machine pleases. */
-export async function recordedUpdate(runtime: ModelRuntime, withParent: boolean): Promise<ReceiptFile> {
-  const signals = Array.from({ length: 6 }, (_, i): Signal => ({
+export async function recordUpdate(
+  runtime: ModelRuntime,
+  model: {
+    name: string;
+    texts: ModelTexts;
+    tokenizer: ExampleOptions['tokenizer'];
+    hyperparameters: Hyperparameters;
+  },
+  edits: readonly { prompt: string; chosen: string; rejected: string }[],
+  current: AdapterWeights | null,
+): Promise<ReceiptFile> {
+  const { config, sha256 } = runtime;
+  const signals = edits.map(({ prompt, chosen, rejected }, i): Signal => ({
     id: `s${i}`,
     kind: 'edit',
     createdAt: i,
     conversationId: 'c',
     messageId: `m${i}`,
-    context: [{ role: 'user', content: word() }],
-    chosen: word(),
-    rejected: `${word()}${word()}`,
+    context: [{ role: 'user', content: prompt }],
+    chosen,
+    rejected,
     adapter: 0,
-    model: runtime.sha256,
+    model: sha256,
   }));
-  const current = withParent
-    ? { ...seededAdapter(TINY_CONFIG, DEFAULT_LORA.rank, DEFAULT_LORA.lora_alpha, 9), base: runtime.sha256 }
-    : null;
-  const trainer = await Trainer.create(runtime, { ...TRAINER_OPTIONS, submitMs: 0.4 });
-  const { examples } = examplesOf(signals, { tokenizer, model: runtime.sha256, contextLength: 64 });
+  const { texts, hyperparameters } = model;
+  const contextLength = config.context_window_size;
+  const trainer = await Trainer.create(runtime, { rows: 2 * contextLength, submitMs: 0.4 });
+  const { examples } = examplesOf(signals, { tokenizer: model.tokenizer, model: sha256, contextLength });
   const outcome = await runUpdate(runtime, trainer, {
     current,
     train: examples,
     heldOut: [],
     learned: new Set(),
-    texts: TEXTS,
-    hyperparameters: HYPERPARAMETERS,
+    texts,
+    hyperparameters,
     seed: 11,
   });
   trainer.destroy();
@@ -78,28 +112,31 @@ export async function recordedUpdate(runtime: ModelRuntime, withParent: boolean)
       createdAt: 0,
       decision: outcome.kept ? 'kept' : 'refused',
       reason: outcome.reason,
-      model: runtime.sha256,
-      parentVersion: withParent ? 3 : 0,
+      model: sha256,
+      parentVersion: current ? 3 : 0,
       signalIds: signals.map(({ id }) => id),
       heldOutIds: [],
       skipped: [],
       seed: 11,
-      hyperparameters: { ...HYPERPARAMETERS, ...DEFAULT_LORA },
+      hyperparameters: { ...hyperparameters, ...loraOf(hyperparameters) },
       losses: outcome.results.map(({ loss }) => loss),
       margins: outcome.results.map(({ margin }) => margin),
       rows: outcome.results.map(({ rows }) => rows),
-      candidate: await candidateDigest(outcome, runtime, tinyModel.name),
+      candidate: await candidateDigest(outcome, runtime, model.name),
       figures: outcome.figures,
       scale: outcome.scale,
       seconds: 1,
+      gateSeconds: outcome.gateSeconds,
+      device: deviceName(runtime.gpu.info),
+      textsSha256: await textsSha256(texts),
     },
     signals,
     learned: [],
     parent: current && {
       rank: current.rank,
       lora_alpha: current.lora_alpha,
-      model: runtime.sha256,
-      bytes: writeAdapter(current, TINY_CONFIG, tinyModel.name).safetensors.buffer,
+      model: sha256,
+      bytes: writeAdapter(current, config, model.name).safetensors.buffer,
     },
   };
 }

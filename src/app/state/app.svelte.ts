@@ -1,5 +1,6 @@
 import { createContext } from 'svelte';
-import type { Message, Receipt, Settings } from '../../shared/records';
+import type { OpenedReceipt } from '../../protocol/protocol';
+import type { Message, Settings } from '../../shared/records';
 import { openStorage, type ReadableStorage } from '../../storage/database';
 import { placeOf, type Place } from './address';
 import { ChatState } from './chat.svelte';
@@ -13,7 +14,7 @@ export type Dialog =
   | { kind: 'settings' }
   | { kind: 'compare'; message: Message }
   /** The receipt of a file, with the file's text. */
-  | { kind: 'receipt'; receipt: Receipt; text: string };
+  | ({ kind: 'receipt'; text: string } & OpenedReceipt);
 
 /** All state of the page. Components get it from the context. */
 export class AppState {

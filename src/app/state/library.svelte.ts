@@ -8,7 +8,13 @@ import {
   type Settings,
   type Signal,
 } from '../../shared/records';
-import { learnedBy, signalOutcomes, versionWithout, waitingSignals } from '../../shared/signals';
+import {
+  hasUnknownPast,
+  learnedBy,
+  signalOutcomes,
+  versionWithout,
+  waitingSignals,
+} from '../../shared/signals';
 import type { ReadableStorage } from '../../storage/database';
 import type { EngineState } from './engine.svelte';
 
@@ -57,6 +63,11 @@ export class Library {
   /** The version that unlearning a signal goes back to. */
   versionWithout(signalId: string): number {
     return versionWithout(this.receipts, this.adapters, this.activeAdapter, signalId);
+  }
+
+  /** Whether a version may have learned, elsewhere, what nobody knows of here. */
+  hasUnknownPast(version: number): boolean {
+    return hasUnknownPast(this.receipts, version);
   }
 
   conversation(id: string | null): Conversation | undefined {

@@ -1,6 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity';
-import type { Repetition } from '../../protocol/protocol';
 import { messageOf } from '../../shared/errors';
+import type { Difference, Repetition } from '../../shared/records';
 import { formatSignificant } from '../format';
 import { messages as t } from '../messages.en';
 import type { EngineState } from './engine.svelte';
@@ -34,12 +34,11 @@ export class Repeats {
 }
 
 /** What a repetition has come to, in one sentence. */
-export function summaryOf({ identical, sameDecision, differences }: Repetition): string {
+export function summaryOf({ verdict, sameDecision, differences }: Repetition): string {
   const [largest] = differences;
-  const difference = largest && t.repeat.difference(nameOf(largest.what), ...numbersOf(largest));
-  if (!sameDecision) return t.repeat.otherDecision(difference);
-  if (identical === true) return t.repeat.identical;
-  return t.repeat.sameDecision(difference);
+  const difference =
+    largest && t.repeat.difference(nameOf(largest.what), numberOf(largest.then), numberOf(largest.now));
+  return t.repeat.outcome(sameDecision, verdict, difference);
 }
 
 /** Figures of the gate go by the name that a receipt shows. */
@@ -48,6 +47,6 @@ function nameOf(what: string): string {
   return figures[what] ?? what;
 }
 
-function numbersOf({ then, now }: Repetition['differences'][number]): [then: string, now: string] {
-  return [formatSignificant(then), formatSignificant(now)];
+function numberOf(value: Difference['then']): string {
+  return value === null ? t.repeat.none : formatSignificant(value);
 }
