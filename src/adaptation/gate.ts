@@ -53,19 +53,8 @@ export interface GateLimits {
   correct: number;
   /** and the share of the base model's log-odds that either may lose where that is more: a sure model has more to lose. */
   odds: number;
-  /** Largest probability that what was learned is chance, by the number of judgements that training has not seen. */
-  chance: (count: number) => number;
-}
-
-/**
- * Of one or two judgements no more can be asked than that they gained on the whole; of three or four that all did, of four
- * but the least; from eight on the usual. The gains of one cross-fitting share their training, so chance is likelier than
- * the test says: where there are enough of them, more is asked.
- */
-function chanceLimit(count: number): number {
-  if (count < 3) return 0.5;
-  if (count < 8) return 0.125;
-  return count < 16 ? 0.05 : 0.01;
+  /** Largest probability that what was learned is chance, from so many judgements on that training has not seen. */
+  chance: readonly { from: number; p: number }[];
 }
 
 /** What honest updates stay well within: `bench gate` shows by how much. */
@@ -79,7 +68,15 @@ export const GATE_LIMITS: GateLimits = {
   decline: 0.5,
   correct: 0.2,
   odds: 0.05,
-  chance: chanceLimit,
+  // Of one or two judgements no more can be asked than that they gained on the whole; of three or four that all did, of
+  // four but the least. The gains of one cross-fitting share their training, so chance is likelier than the test says:
+  // where there are enough of them, more is asked.
+  chance: [
+    { from: 1, p: 0.5 },
+    { from: 3, p: 0.125 },
+    { from: 8, p: 0.05 },
+    { from: 16, p: 0.01 },
+  ],
 };
 
 export interface GateResult {
@@ -292,7 +289,7 @@ class Measurer {
     if (count === 0) return [];
     const gains = changes.map(({ before, after }) => after - before);
     const p = signedRankTest(gains);
-    const limit = this.limits.chance(count);
+    const limit = this.limits.chance.findLast(({ from }) => from <= count)?.p ?? 1;
     const figure = { before: 0.5, after: agreeing(gains), limit, count, p };
     const brier = (when: keyof Change): number => this.brier(changes.map((change) => change[when]));
     return [

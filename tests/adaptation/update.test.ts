@@ -74,7 +74,7 @@ describe('an update', () => {
       decline: 99,
       correct: 99,
       odds: 0,
-      chance: () => 0.05,
+      chance: [{ from: 1, p: 0.05 }],
     };
     const update = { ...input(pairs(16, true)), limits };
     const checked: [number, number][] = [];
