@@ -12,8 +12,10 @@ import type { UpdateState } from './update.svelte';
 export type Dialog =
   | { kind: 'settings' }
   | { kind: 'compare'; message: Message }
-  /** The receipt of a file, with the file's text. */
-  | { kind: 'receipt'; receipt: Receipt; text: string };
+  /** A version beside another, by a question to be chosen. */
+  | { kind: 'compare-versions'; version: number }
+  /** A receipt, with the text of the file it comes from; without it, it is stored. */
+  | { kind: 'receipt'; shown: { receipt: Receipt; text?: string } };
 
 /** All state of the page. Components get it from the context. */
 export class AppState {
@@ -31,7 +33,7 @@ export class AppState {
 
   /** What the address is to name. */
   place = $derived.by((): Place =>
-    this.page === 'learning' ? { page: 'learning' } : { page: 'chat', id: this.chat.openId },
+    this.page === 'chat' ? { page: 'chat', id: this.chat.openId } : { page: this.page },
   );
 
   /** Generating or training: a reload would cut it off. */
@@ -84,7 +86,7 @@ export class AppState {
     const place = placeOf(location.hash);
     this.drawer = null;
     this.page = place.page;
-    if (place.page === 'learning' || place.id === this.chat.openId) return;
+    if (place.page !== 'chat' || place.id === this.chat.openId) return;
     if (place.id === null) this.newChat();
     else if (this.library.conversation(place.id)) this.openChat(place.id);
   }

@@ -1,27 +1,28 @@
-import type { GateFigure, Receipt } from '../shared/records';
+import type { Receipt } from '../../shared/records';
+import { accuracyOf, figureOf } from './facts';
 
-/** What a kept update has come to; NaN where it was not measured. */
+/** What an update has come to; NaN where it was not measured. */
 export interface HistoryPoint {
-  version: number;
+  /** Undefined when the candidate was refused. */
+  version: number | undefined;
+  parentVersion: number;
   /** Share of the judgements it agrees with: of those held out, or of those trained on where none were. */
   accuracy: number;
   /** Bits a token that texts it should still know cost more than before anything was learned. */
   forgetting: number;
 }
 
-/** How the kept updates have done, one after the other. */
+/** How the updates that came to a decision have done, one after the other. @param receipts oldest first. */
 export function historyOf(receipts: readonly Receipt[]): HistoryPoint[] {
   return receipts
-    .flatMap(({ decision, version, figures }) => {
-      if (decision !== 'kept' || version === undefined) return [];
-      const find = (name: GateFigure['name']): GateFigure | undefined =>
-        figures.find((figure) => figure.name === name);
-      const anchors = find('anchor_bits_per_token');
+    .filter(({ decision }) => decision === 'kept' || decision === 'refused')
+    .map((receipt) => {
+      const anchors = figureOf(receipt, 'anchor_bits_per_token');
       return {
-        version,
-        accuracy: (find('held_out_accuracy') ?? find('trained_accuracy'))?.after ?? NaN,
+        version: receipt.version,
+        parentVersion: receipt.parentVersion,
+        accuracy: accuracyOf(receipt)?.after ?? NaN,
         forgetting: anchors ? anchors.after - anchors.before : NaN,
       };
-    })
-    .sort((a, b) => a.version - b.version);
+    });
 }
