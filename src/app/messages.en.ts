@@ -253,7 +253,6 @@ export const messages = {
     receipt: 'Receipt',
     receiptOf: (label: string) => `Receipt of ${label}`,
     whatLearned: (count: number) => `What it has learned (${count})`,
-    useToUnlearn: (label: string) => `To have ${label} unlearn something, use it first.`,
     export: 'Export as PEFT',
     exportOf: (label: string) => `Export ${label} as PEFT`,
     rename: 'Name',

@@ -113,8 +113,11 @@ test('what a version has learned is listed, and is unlearned from the one in use
   // The version before the one that learned it.
   await expect(dialog).toContainText('Goes back to v1');
   await page.keyboard.press('Escape');
+  // From another version than the one in use as well.
   await item(4).getByText('What it has learned (4)').click();
-  await expect(item(4)).toContainText('To have v4 unlearn something, use it first.');
+  await item(4).getByRole('button', { name: 'Unlearn: Liked “1. Bread' }).click();
+  await expect(dialog).toContainText('Goes back to v1');
+  await page.keyboard.press('Escape');
 });
 
 for (const colorScheme of ['light', 'dark'] as const) {
@@ -141,8 +144,10 @@ test('by keyboard: a name is given, a version used, another deleted', async () =
   await expect(item(2).getByRole('heading')).toHaveText('v2 · terse');
   await expect(item(2).getByRole('button', { name: 'Name v2' })).toBeFocused();
 
-  await page.keyboard.press('Tab');
-  await expect(item(2).getByRole('button', { name: 'Roll back to v2' })).toBeFocused();
+  for (const name of ['Export v2 as PEFT', 'Delete v2', 'Roll back to v2']) {
+    await page.keyboard.press('Tab');
+    await expect(item(2).getByRole('button', { name })).toBeFocused();
+  }
   await page.keyboard.press('Enter');
   await expect(item(2)).toHaveAttribute('aria-current', 'true');
   // What came after it is still there, further up the same line.
