@@ -48,6 +48,9 @@ test('versions are a tree: what was learned after a roll-back stands beside what
   expect(await Promise.all([4, 3, 2, 1, 0].map(joints))).toEqual([0, 0, 0, 1, 1]);
   await expect(item(4)).toContainText('from v1');
   await expect(item(5)).toContainText('from the base');
+  await page.setViewportSize({ width: 1280, height: 1600 });
+  await page.screenshot({ path: 'test-results/adapters-tree.png' });
+  await page.setViewportSize({ width: 1280, height: 800 });
 });
 
 test('each version says what it has learned, kept and forgot', async () => {
