@@ -11,7 +11,7 @@ function judging(failing?: Command['type']): { judging: Judging; told: Command[]
     told.push(command);
     return Promise.resolve(command.type !== failing);
   };
-  const library = { activeAdapter: 2 } as Library;
+  const library = { activeAdapter: 2 } as unknown as Library;
   return { judging: new Judging({ tell } as unknown as EngineState, library), told };
 }
 
