@@ -61,6 +61,12 @@ export function formatDigest(digest: string): string {
   return digest.slice(0, 12);
 }
 
+/** The beginning of a text, in one line. */
+export function formatExcerpt(text: string, most = 90): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length > most ? `${line.slice(0, most).trimEnd()}…` : line;
+}
+
 /** Day and time of an event: the time today, else the day. Milliseconds since 1970. */
 export function formatWhen(time: number, now: number = Date.now()): string {
   const date = new Date(time);

@@ -1,5 +1,5 @@
 import type { AdapterWeights } from '../formats/tensors';
-import type { EngineEvent } from '../protocol/protocol';
+import type { EngineEvent, Question } from '../protocol/protocol';
 import { messageOf, ThumbprintError } from '../shared/errors';
 import { newId } from '../shared/ids';
 import type { ChatTurn, Conversation, Message, ReplyDetails, Settings } from '../shared/records';
@@ -25,6 +25,9 @@ export interface ChatContext {
   /** The status line says what comes next. */
   onIdle: () => void;
 }
+
+/** A turn, with its tokens where a reply has kept them. */
+type UntokenizedTurn = Pick<Message, 'role' | 'content' | 'reply'>;
 
 /** Writes replies, one at a time, and keeps the conversations' trees. */
 export class Chat {
@@ -89,29 +92,28 @@ export class Chat {
   }
 
   /**
-   * What a version writes where a reply stands, not stored.
+   * What a version answers, not stored.
    * @param version 0 is the base.
    * @throws ThumbprintError `bad-input` when the reply or the version is not stored.
    */
-  async compare(messageId: string, version: number): Promise<{ text: string; adapter: number }> {
+  async compare(question: Question, version: number): Promise<{ text: string; adapter: number }> {
     this.mustBeFree();
     const stopper = new AbortController();
     this.stopper = stopper;
     try {
       const { host, turns } = this.context;
-      const reply = await this.reply(messageId);
-      const path = await this.pathTo(reply.conversationId, reply.parentId);
+      const { turns: asked, seed } = await this.asked(question);
       const settings = this.context.settings();
       const { ids } = fitConversation(
         host.tokenizer,
-        this.turnsOf(path, settings),
+        this.turnsOf(asked, settings),
         this.promptLimit(settings),
       );
       const { tokenIds } = await turns.foreground(() =>
         this.withVersion(version, () =>
           host.generator.generate(ids, {
             sampling: settings.sampling,
-            seed: reply.reply?.seed ?? 0,
+            seed,
             signal: stopper.signal,
           }),
         ),
@@ -121,6 +123,13 @@ export class Chat {
       this.stopper = null;
       this.context.onIdle();
     }
+  }
+
+  /** The turns of a question; the seed is the same for all who answer. */
+  private async asked(question: Question): Promise<{ turns: readonly UntokenizedTurn[]; seed: number }> {
+    if ('turns' in question) return { turns: question.turns, seed: 0 };
+    const { conversationId, parentId, reply } = await this.reply(question.messageId);
+    return { turns: await this.pathTo(conversationId, parentId), seed: reply?.seed ?? 0 };
   }
 
   /** Turns before a reply, as a signal keeps them. */
@@ -292,7 +301,7 @@ export class Chat {
     return path;
   }
 
-  private turnsOf(path: readonly Message[], settings: Settings): TokenizedTurn[] {
+  private turnsOf(path: readonly UntokenizedTurn[], settings: Settings): TokenizedTurn[] {
     const { sha256 } = this.context.host.identity;
     const system = settings.systemPrompt.trim();
     return [

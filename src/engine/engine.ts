@@ -95,7 +95,7 @@ export class Engine {
         this.open().chat.stop();
         return undefined;
       case 'compare':
-        return this.open().chat.compare(command.messageId, command.version);
+        return this.open().chat.compare(command.question, command.version);
       case 'signal':
         return this.judged(await this.open().judgements.thumb(command.messageId, command.kind));
       case 'edit':

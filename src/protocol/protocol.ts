@@ -2,6 +2,7 @@
 import type { PlainError } from '../shared/errors';
 import type {
   AdapterSummary,
+  ChatTurn,
   Conversation,
   Message,
   Receipt,
@@ -9,6 +10,9 @@ import type {
   Settings,
   Signal,
 } from '../shared/records';
+
+/** What versions are compared by: the question before a reply, or turns of their own, to which the system prompt comes. */
+export type Question = { messageId: string } | { turns: readonly ChatTurn[] };
 
 export type Command =
   /**
@@ -20,8 +24,8 @@ export type Command =
   /** A sibling of the reply, written anew. */
   | { type: 'regenerate'; messageId: string }
   | { type: 'stop' }
-  /** What a version answers where `messageId` stands, not stored; 0 is the base. */
-  | { type: 'compare'; messageId: string; version: number }
+  /** What a version answers, not stored; 0 is the base. */
+  | { type: 'compare'; question: Question; version: number }
   | { type: 'signal'; messageId: string; kind: 'up' | 'down' }
   | { type: 'edit'; messageId: string; text: string }
   | { type: 'withdraw'; signalId: string }

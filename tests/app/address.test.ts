@@ -3,6 +3,7 @@ import { hashOf, placeOf, type Place } from '../../src/app/state/address';
 
 test.each<[string, Place]>([
   ['#learning', { page: 'learning' }],
+  ['#adapters', { page: 'adapters' }],
   ['#chat=abc', { page: 'chat', id: 'abc' }],
   ['#', { page: 'chat', id: null }],
 ])('%s names a place, and is how it is named', (hash, place) => {

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { formatBytes, formatNumber, formatPercent, formatSeconds, formatSpeed } from '../../src/app/format';
+import {
+  formatBytes,
+  formatExcerpt,
+  formatNumber,
+  formatPercent,
+  formatSeconds,
+  formatSpeed,
+} from '../../src/app/format';
 
 test('bytes in decimal units with one decimal below a hundred', () => {
   expect([0, 999, 1000, 3_140_000, 99_949_999, 150_000_000, 2.5e9].map(formatBytes)).toEqual([
@@ -32,4 +39,10 @@ test('percent and numbers', () => {
   expect(formatNumber(-0.1234, 2)).toBe('−0.12');
   expect(formatNumber(-0.0004, 2)).toBe('0.00');
   expect(formatNumber(1, 3)).toBe('1.000');
+});
+
+test('an excerpt is one line, and says where it breaks off', () => {
+  expect(formatExcerpt(' One.\n\n Two. ')).toBe('One. Two.');
+  expect(formatExcerpt('One two', 4)).toBe('One…');
+  expect(formatExcerpt('x'.repeat(90))).toBe('x'.repeat(90));
 });

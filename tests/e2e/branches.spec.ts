@@ -82,3 +82,13 @@ test('a thumb is withdrawn from the list of signals', async () => {
   await expect(page.getByText('Disliked · withdrawn')).toBeVisible();
   await expect(button('Bad reply')).toHaveAttribute('aria-pressed', 'false');
 });
+
+test('a double click on a thumb counts as one', async () => {
+  const bad = page.getByText(/^Disliked · /);
+  const before = await bad.count();
+  await button('Bad reply').dblclick();
+  // What a press means depends on what stands by then: this one takes back what the double click has said.
+  await button('Bad reply').press('Enter');
+  await expect(button('Bad reply')).toHaveAttribute('aria-pressed', 'false');
+  await expect(bad).toHaveCount(before + 1);
+});

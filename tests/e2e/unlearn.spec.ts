@@ -45,9 +45,11 @@ test('a judgement is unlearned together with the version that learned it', async
 
   // Back to the base, which knows of nothing, and forward again.
   const use = (version: string) => page.getByRole('button', { name: `Use ${version}`, exact: true });
-  await use('Base').click();
+  await page.getByRole('link', { name: 'Adapters' }).click();
+  await page.getByRole('button', { name: 'Roll back to Base' }).click();
   await use('v1').click();
-  await expect(use('Base')).toBeEnabled();
+  await expect(page.getByRole('button', { name: 'Roll back to Base' })).toBeEnabled();
+  await page.getByRole('link', { name: 'Back to the chat' }).click();
 
   await page.getByRole('button', { name: /^Unlearn: Edited “Water from clouds/ }).click();
   const dialog = page.getByRole('dialog', { name: 'Unlearn this?' });
@@ -62,6 +64,7 @@ test('a judgement is unlearned together with the version that learned it', async
   await expect(page.getByText('Edited · withdrawn')).toBeVisible();
 
   // What was learned moves to another device, or back here: the weights alone are enough.
+  await page.getByRole('link', { name: 'Adapters' }).click();
   const downloads: Download[] = [];
   page.on('download', (download) => downloads.push(download));
   await page.getByRole('button', { name: 'Export v2 as PEFT' }).click();
@@ -76,7 +79,9 @@ test('a judgement is unlearned together with the version that learned it', async
       .setInputFiles({ name, buffer, mimeType: 'application/octet-stream' });
   await choose('mine.safetensors', bytes);
   await expect(use('v2')).toBeEnabled();
-  await expect(page.getByText('Imported from mine.safetensors')).toBeVisible();
+  await page.getByRole('button', { name: 'Receipt of v3' }).click();
+  await expect(page.getByRole('dialog', { name: 'Receipt' })).toContainText('Imported from mine.safetensors');
+  await page.keyboard.press('Escape');
   await choose('broken.safetensors', bytes.subarray(0, 1000));
   await expect(page.getByText('its header is cut off')).toBeVisible();
 

@@ -5,12 +5,13 @@ import type { ModelHost } from '../../src/engine/model-host';
 import { writeAdapter } from '../../src/formats/adapter';
 import type { AdapterWeights } from '../../src/formats/tensors';
 import { sha256 } from '../../src/shared/sha256';
-import { type AdapterRecord, DEFAULT_SETTINGS, type Message } from '../../src/shared/records';
+import { type AdapterRecord, type ChatTurn, DEFAULT_SETTINGS, type Message } from '../../src/shared/records';
 import type { Storage } from '../../src/storage/database';
 import { seededAdapter } from '../reference/adapter';
 import { TINY_CONFIG } from '../reference/seeded-model';
 
 const MODEL = 'a'.repeat(64);
+const REPLY = { messageId: 'a' };
 
 async function stored(version: number): Promise<AdapterRecord> {
   const adapter = { ...seededAdapter(TINY_CONFIG, 4, 8 * version, version), base: MODEL };
@@ -37,10 +38,13 @@ async function chatWith(active: number): Promise<{
   chat: Chat;
   slot: { scale: number; alpha: number };
   failing: (fails: boolean) => void;
+  /** The turns answered last. */
+  asked: () => ChatTurn[];
 }> {
   const adapters = await Promise.all([stored(1), stored(2)]);
   const messages = [message('u', null, 'user'), message('a', 'u', 'assistant')];
   let fails = false;
+  let asked: ChatTurn[] = [];
   const slot = {
     scale: 0.7,
     alpha: 8 * active,
@@ -51,7 +55,10 @@ async function chatWith(active: number): Promise<{
   const host = {
     identity: { config: TINY_CONFIG, sha256: MODEL },
     slot,
-    tokenizer: { encodeChat: () => [1], decode: (ids: number[]) => ids.join(' at ') },
+    tokenizer: {
+      encodeChat: (turns: ChatTurn[]) => ((asked = turns), [1]),
+      decode: (ids: number[]) => ids.join(' at '),
+    },
     generator: {
       capacity: 512,
       generate: () =>
@@ -70,12 +77,12 @@ async function chatWith(active: number): Promise<{
     host: host as unknown as ModelHost,
     turns: new DeviceTurns(),
     post: () => undefined,
-    settings: () => DEFAULT_SETTINGS,
+    settings: () => ({ ...DEFAULT_SETTINGS, systemPrompt: 'Be brief.' }),
     activeAdapter: () => active,
     track: () => undefined,
     onIdle: () => undefined,
   });
-  return { chat, slot, failing: (value) => (fails = value) };
+  return { chat, slot, failing: (value) => (fails = value), asked: () => asked };
 }
 
 it.each([0, 2])('any stored version answers, and v%i is in use afterwards as before', async (active) => {
@@ -85,14 +92,14 @@ it.each([0, 2])('any stored version answers, and v%i is in use afterwards as bef
     [1, '8 at 0.7'],
     [2, '16 at 0.7'],
   ] as const) {
-    expect(await chat.compare('a', version)).toEqual({ text, adapter: version });
+    expect(await chat.compare(REPLY, version)).toEqual({ text, adapter: version });
     expect(slot).toMatchObject(before);
   }
-  expect((await chat.compare('a', 0)).text).toMatch(/^0 at/);
+  expect((await chat.compare(REPLY, 0)).text).toMatch(/^0 at/);
   expect(slot).toMatchObject(before);
   failing(true);
   for (const version of [0, 1, 2]) {
-    await expect(chat.compare('a', version)).rejects.toThrow('lost');
+    await expect(chat.compare(REPLY, version)).rejects.toThrow('lost');
     expect(slot).toMatchObject(before);
     expect(chat.isWriting).toBe(false);
   }
@@ -100,7 +107,7 @@ it.each([0, 2])('any stored version answers, and v%i is in use afterwards as bef
 
 it('a version that is not stored is refused, and nothing is changed', async () => {
   const { chat, slot } = await chatWith(1);
-  await expect(chat.compare('a', 3)).rejects.toMatchObject({
+  await expect(chat.compare(REPLY, 3)).rejects.toMatchObject({
     code: 'bad-input',
     message: expect.stringContaining('v3 is no longer stored'),
   });
@@ -109,7 +116,17 @@ it('a version that is not stored is refused, and nothing is changed', async () =
 
 it('one answer is written at a time', async () => {
   const { chat } = await chatWith(1);
-  const first = chat.compare('a', 0);
-  await expect(chat.compare('a', 1)).rejects.toThrow('still being written');
+  const first = chat.compare(REPLY, 0);
+  await expect(chat.compare(REPLY, 1)).rejects.toThrow('still being written');
   await first;
+});
+
+it('answers what stands before a reply, or turns of their own, after the system prompt', async () => {
+  const { chat, asked } = await chatWith(1);
+  const system = { role: 'system', content: 'Be brief.' };
+  await chat.compare(REPLY, 1);
+  expect(asked()).toEqual([system, { role: 'user', content: 'u' }]);
+  const turns: ChatTurn[] = [{ role: 'user', content: 'Why?' }];
+  await chat.compare({ turns }, 1);
+  expect(asked()).toEqual([system, ...turns]);
 });

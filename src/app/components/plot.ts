@@ -5,6 +5,13 @@ export interface PlotScale {
   most: number;
 }
 
+export interface PlotBox {
+  /** Steps that the whole width stands for: at least as many as there are values. */
+  steps: number;
+  width: number;
+  height: number;
+}
+
 /** Least and most of the values, widened so that a flat line lies in the middle. Null without finite values. */
 export function scaleOf(values: readonly number[]): PlotScale | null {
   const finite = values.filter(Number.isFinite);
@@ -17,26 +24,35 @@ export function scaleOf(values: readonly number[]): PlotScale | null {
 }
 
 /**
- * The values as an SVG path in a box of `width` × `height`, one step apart, the first at the left edge. A value that is
- * not finite breaks the line.
+ * The values as an SVG path, one step apart, the first at the left edge. A value that is not finite breaks the line.
  *
- * @param steps Steps that the whole width stands for: at least as many as there are values.
+ * @param aside Steps that the line passes over.
  */
-export function linePath(values: readonly number[], steps: number, width: number, height: number): string {
-  const scale = scaleOf(values);
-  if (scale === null) return '';
-  const { least, most } = scale;
+export function linePath(values: readonly number[], box: PlotBox, aside: readonly boolean[] = []): string {
   let path = '';
   let broken = true;
-  for (const [index, value] of values.entries()) {
-    if (!Number.isFinite(value)) {
-      broken = true;
-      continue;
-    }
-    const x = steps > 1 ? (index / (steps - 1)) * width : width / 2;
-    const y = height - ((value - least) / (most - least)) * height;
-    path += `${broken ? 'M' : 'L'}${x.toFixed(1)} ${y.toFixed(1)}`;
-    broken = false;
+  for (const [step, place] of placesOf(values, box).entries()) {
+    if (aside[step]) continue;
+    if (place !== null) path += `${broken ? 'M' : 'L'}${place}`;
+    broken = place === null;
   }
   return path;
+}
+
+/** A path of no length at each value that is wanted: a round cap makes a dot of it. */
+export function dotsPath(values: readonly number[], box: PlotBox, wanted: readonly boolean[]): string {
+  return placesOf(values, box)
+    .map((place, step) => (wanted[step] && place !== null ? `M${place}h0` : ''))
+    .join('');
+}
+
+/** Where the values lie; null where they are not finite. */
+function placesOf(values: readonly number[], { steps, width, height }: PlotBox): (string | null)[] {
+  const scale = scaleOf(values);
+  return values.map((value, step) => {
+    if (scale === null || !Number.isFinite(value)) return null;
+    const x = steps > 1 ? (step / (steps - 1)) * width : width / 2;
+    const y = height - ((value - scale.least) / (scale.most - scale.least)) * height;
+    return `${x.toFixed(1)} ${y.toFixed(1)}`;
+  });
 }

@@ -1,6 +1,5 @@
 import { createContext } from 'svelte';
-import type { OpenedReceipt } from '../../protocol/protocol';
-import type { Message, Settings } from '../../shared/records';
+import type { Message, Receipt, Settings } from '../../shared/records';
 import { openStorage, type ReadableStorage } from '../../storage/database';
 import { placeOf, type Place } from './address';
 import { ChatState } from './chat.svelte';
@@ -13,8 +12,10 @@ import type { UpdateState } from './update.svelte';
 export type Dialog =
   | { kind: 'settings' }
   | { kind: 'compare'; message: Message }
-  /** The receipt of a file, with the file's text. */
-  | ({ kind: 'receipt'; text: string } & OpenedReceipt);
+  /** A version beside another, by a question to be chosen. */
+  | { kind: 'compare-versions'; version: number }
+  /** A receipt, with the text of the file it comes from; without it, it is stored. */
+  | { kind: 'receipt'; shown: { receipt: Receipt; text?: string; mismatch?: string | null } };
 
 /** All state of the page. Components get it from the context. */
 export class AppState {
@@ -32,7 +33,7 @@ export class AppState {
 
   /** What the address is to name. */
   place = $derived.by((): Place =>
-    this.page === 'learning' ? { page: 'learning' } : { page: 'chat', id: this.chat.openId },
+    this.page === 'chat' ? { page: 'chat', id: this.chat.openId } : { page: this.page },
   );
 
   /** Generating or training: a reload would cut it off. */
@@ -85,7 +86,7 @@ export class AppState {
     const place = placeOf(location.hash);
     this.drawer = null;
     this.page = place.page;
-    if (place.page === 'learning' || place.id === this.chat.openId) return;
+    if (place.page !== 'chat' || place.id === this.chat.openId) return;
     if (place.id === null) this.newChat();
     else if (this.library.conversation(place.id)) this.openChat(place.id);
   }

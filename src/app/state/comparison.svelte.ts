@@ -1,13 +1,16 @@
 import { SvelteMap } from 'svelte/reactivity';
+import type { Question } from '../../protocol/protocol';
 import { messageOf } from '../../shared/errors';
 import type { EngineState } from './engine.svelte';
 
 type Answer = { text: string } | { failure: string };
 
-/** What several versions answer where a reply stands: one beside the other, written one at a time as they are chosen. */
+/** What several versions answer to a question: one beside the other, written one at a time as they are chosen. */
 export class Comparison {
   /** The version on each side; null is the reply as it was written. */
-  sides = $state.raw<readonly (number | null)[]>([0, null]);
+  sides = $state.raw<readonly (number | null)[]>([]);
+  /** Null until something is asked. */
+  question = $state.raw<Question | null>(null);
   readonly #answers = new SvelteMap<number, Answer>();
   #writing: number | null = null;
   /** What is being written is no longer wanted: it ends as a piece. */
@@ -15,8 +18,16 @@ export class Comparison {
 
   constructor(
     private readonly engine: Pick<EngineState, 'request' | 'tell'>,
-    private readonly messageId: string,
+    sides: readonly (number | null)[],
   ) {
+    this.sides = sides;
+  }
+
+  /** Asks those on both sides. Answers to what was asked before are gone. */
+  ask(question: Question): void {
+    this.question = question;
+    this.#answers.clear();
+    this.#stop();
     void this.#write();
   }
 
@@ -42,26 +53,32 @@ export class Comparison {
       // Chosen again, it gets another try.
       if ('failure' in answer && !sides.includes(version)) this.#answers.delete(version);
     }
-    if (this.#writing === null || this.#stopped || sides.includes(this.#writing)) return;
+    if (!sides.includes(this.#writing)) this.#stop();
+  }
+
+  #stop(): void {
+    if (this.#writing === null || this.#stopped) return;
     this.#stopped = true;
     void this.engine.tell({ type: 'stop' });
   }
 
   async #write(): Promise<void> {
     if (this.#writing !== null) return;
-    for (let version = this.#next(); version !== undefined; version = this.#next()) {
-      this.#writing = version;
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      this.#writing = next.version;
       this.#stopped = false;
-      const answer = await this.engine.request({ type: 'compare', messageId: this.messageId, version }).then(
+      const answer = await this.engine.request({ type: 'compare', ...next }).then(
         ({ text }) => ({ text }),
         (error: unknown) => ({ failure: messageOf(error) }),
       );
-      if (!this.#stopped) this.#answers.set(version, answer);
+      if (!this.#stopped) this.#answers.set(next.version, answer);
     }
     this.#writing = null;
   }
 
-  #next(): number | undefined {
-    return this.sides.find((version) => version !== null && !this.#answers.has(version)) ?? undefined;
+  #next(): { question: Question; version: number } | undefined {
+    const { question } = this;
+    const version = this.sides.find((side) => side !== null && !this.#answers.has(side)) ?? null;
+    return question === null || version === null ? undefined : { question, version };
   }
 }

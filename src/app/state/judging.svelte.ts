@@ -44,8 +44,11 @@ export class Judging {
     return this.engine.tell({ type: 'withdraw', signalId });
   }
 
-  /** Takes a signal back together with what was learned from it. */
-  async unlearn(signalId: string): Promise<boolean> {
+  /** Takes a signal back together with what a version has learned from it; what comes of that is in use. */
+  async unlearn(version: number, signalId: string): Promise<boolean> {
+    if (version !== this.library.activeAdapter) {
+      if (!(await this.engine.tell({ type: 'use-adapter', version }))) return false;
+    }
     return this.engine.tell({ type: 'unlearn', signalId });
   }
 

@@ -8,13 +8,7 @@ import {
   type Settings,
   type Signal,
 } from '../../shared/records';
-import {
-  hasUnknownPast,
-  learnedBy,
-  signalOutcomes,
-  versionWithout,
-  waitingSignals,
-} from '../../shared/signals';
+import { hasUnknownPast, signalOutcomes, versionWithout, waitingSignals } from '../../shared/signals';
 import type { ReadableStorage } from '../../storage/database';
 import type { EngineState } from './engine.svelte';
 
@@ -40,8 +34,6 @@ export class Library {
   receiptsNewestFirst = $derived([...this.receipts].sort((a, b) => b.createdAt - a.createdAt));
   signalsNewestFirst = $derived([...this.signals].sort((a, b) => b.createdAt - a.createdAt));
   outcomes = $derived(signalOutcomes(this.receipts, this.#model));
-  /** Ids of the signals that the adapter in use has learned. */
-  learned = $derived(learnedBy(this.receipts, this.activeAdapter));
   /** How many signals wait for the next update. */
   waiting = $derived(waitingSignals(this.signals, this.receipts, this.#model).length);
   adaptersNewestFirst = $derived([...this.adapters].sort((a, b) => b.version - a.version));
@@ -60,9 +52,9 @@ export class Library {
     this.#model ||= receipts.at(-1)?.model ?? '';
   }
 
-  /** The version that unlearning a signal goes back to. */
-  versionWithout(signalId: string): number {
-    return versionWithout(this.receipts, this.adapters, this.activeAdapter, signalId);
+  /** The version that a version goes back to for unlearning a signal. */
+  versionWithout(version: number, signalId: string): number {
+    return versionWithout(this.receipts, this.adapters, version, signalId);
   }
 
   /** Whether a version may have learned, elsewhere, what nobody knows of here. */
