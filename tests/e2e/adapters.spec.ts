@@ -1,6 +1,7 @@
 /** The page of adapters: the tree of versions, and all that can be done with one, on one page. */
+import { readFile } from 'node:fs/promises';
 import AxeBuilder from '@axe-core/playwright';
-import { expect, type Locator, type Page, test } from '@playwright/test';
+import { type Download, expect, type Locator, type Page, test } from '@playwright/test';
 import { openApp, waitForPhase } from './app';
 import { plantVersions } from './versions';
 
@@ -166,6 +167,26 @@ test('by keyboard: a name is given, a version used, another deleted', async () =
   await expect(item(2).getByRole('button', { name: 'Delete v2' })).toBeDisabled();
 });
 
+test('a version leaves as PEFT files, and comes back as a new one', async () => {
+  const downloads: Download[] = [];
+  page.on('download', (download) => downloads.push(download));
+  await item(4).getByRole('button', { name: 'Export v4 as PEFT' }).click();
+  await expect
+    .poll(() => downloads.map((download) => download.suggestedFilename()).toSorted())
+    .toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+  const weights = downloads.find((download) => download.suggestedFilename().endsWith('.safetensors'));
+  const buffer = await readFile((await weights?.path()) ?? '');
+  const mimeType = 'application/octet-stream';
+  const files = page.locator('input[accept*=safetensors]');
+  await files.setInputFiles({ name: 'mine.safetensors', buffer, mimeType });
+  await expect(item(6)).toHaveAttribute('aria-current', 'true');
+  await expect(item(6)).toContainText('Imported');
+  await files.setInputFiles({ name: 'broken.safetensors', buffer: buffer.subarray(0, 1000), mimeType });
+  await expect(page.getByRole('alert').getByText('its header is cut off')).toBeVisible();
+  await item(2).getByRole('button', { name: 'Use v2' }).click();
+  await expect(item(2)).toHaveAttribute('aria-current', 'true');
+});
+
 test('refused candidates are in the history beside those that were kept', async () => {
   await page.goto('/#learning');
   const table = page.getByRole('table', { name: /^Accuracy and forgetting/ });
@@ -181,5 +202,5 @@ test('the version that was chosen stays in use', async () => {
   await page.reload();
   await waitForPhase(page, /ready/);
   await expect(item(2)).toHaveAttribute('aria-current', 'true');
-  await expect(page.getByRole('list', { name: 'Versions' }).getByRole('listitem')).toHaveCount(5);
+  await expect(page.getByRole('list', { name: 'Versions' }).getByRole('listitem')).toHaveCount(6);
 });

@@ -83,7 +83,7 @@ test('a judgement is unlearned together with the version that learned it', async
   await expect(page.getByRole('dialog', { name: 'Receipt' })).toContainText('Imported from mine.safetensors');
   await page.keyboard.press('Escape');
   await choose('broken.safetensors', bytes.subarray(0, 1000));
-  await expect(page.getByText('its header is cut off')).toBeVisible();
+  await expect(page.getByRole('alert').getByText('its header is cut off')).toBeVisible();
 
   await page.getByRole('button', { name: 'Name v2' }).click();
   await page.getByRole('textbox', { name: 'Name of v2' }).fill('dogs');
