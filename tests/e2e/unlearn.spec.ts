@@ -27,14 +27,22 @@ async function expectUpdate(page: Page): Promise<void> {
   await waitForPhase(page, /updated/, 1000);
 }
 
-async function exported(page: Page): Promise<ReturnType<typeof readReceiptFile>> {
+async function exported(page: Page): Promise<string> {
   const saving = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Export receipt' }).click();
-  return readReceiptFile(await readFile(await (await saving).path(), 'utf8'));
+  return readFile(await (await saving).path(), 'utf8');
 }
 
-test('a judgement is unlearned together with the version that learned it', async ({ page }) => {
-  test.setTimeout(2 * UPDATED);
+/** Gives the page a file through the field that takes such. */
+function choose(page: Page, accept: string, name: string, content: Buffer | string): Promise<void> {
+  const buffer = Buffer.from(content);
+  return page
+    .locator(`input[accept*="${accept}"]`)
+    .setInputFiles({ name, buffer, mimeType: 'application/octet-stream' });
+}
+
+test('a judgement is unlearned together with the version that learned it', async ({ page, browser }) => {
+  test.setTimeout(3 * UPDATED);
   await page.setViewportSize({ width: 1280, height: 900 });
   await openApp(page);
   await change(page, 'Temperature', '0');
@@ -56,7 +64,8 @@ test('a judgement is unlearned together with the version that learned it', async
   await expect(dialog).toContainText('Goes back to the base');
   await dialog.getByRole('button', { name: 'Unlearn', exact: true }).click();
   await expectUpdate(page);
-  const { receipt, signals, learned, parent } = await exported(page);
+  const unlearned = await exported(page);
+  const { receipt, signals, learned, parent } = readReceiptFile(unlearned);
   expect(receipt).toMatchObject({ version: 2, parentVersion: 0 });
   expect(signals.map(({ chosen }) => chosen)).toEqual(['Loyal friends.']);
   expect(learned).toEqual([]);
@@ -73,17 +82,19 @@ test('a judgement is unlearned together with the version that learned it', async
     .toEqual(['adapter_config.json', 'adapter_model.safetensors']);
   const weights = downloads.find((download) => download.suggestedFilename().endsWith('.safetensors'));
   const bytes = await readFile((await weights?.path()) ?? '');
-  const choose = (name: string, buffer: Buffer) =>
-    page
-      .locator('input[accept*=safetensors]')
-      .setInputFiles({ name, buffer, mimeType: 'application/octet-stream' });
-  await choose('mine.safetensors', bytes);
+  await choose(page, 'safetensors', 'mine.safetensors', bytes);
   await expect(use('v2')).toBeEnabled();
   await page.getByRole('button', { name: 'Receipt of v3' }).click();
   await expect(page.getByRole('dialog', { name: 'Receipt' })).toContainText('Imported from mine.safetensors');
   await page.keyboard.press('Escape');
-  await choose('broken.safetensors', bytes.subarray(0, 1000));
+  await choose(page, 'safetensors', 'broken.safetensors', bytes.subarray(0, 1000));
   await expect(page.getByRole('alert').getByText('its header is cut off')).toBeVisible();
+  const foreign = bytes.toString('latin1').replace(receipt.model, 'f'.repeat(64)).replace('"LORA', '"LOHA');
+  await choose(page, 'safetensors', 'foreign.safetensors', Buffer.from(foreign, 'latin1'));
+  // Both at once.
+  await expect(page.getByRole('alert')).toContainText(
+    `its type is LOHA, not LORA; it was trained on model ${'f'.repeat(12)}, this is ${receipt.model.slice(0, 12)}`,
+  );
 
   await page.getByRole('button', { name: 'Name v2' }).click();
   await page.getByRole('textbox', { name: 'Name of v2' }).fill('dogs');
@@ -93,4 +104,21 @@ test('a judgement is unlearned together with the version that learned it', async
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await expect(use('v1')).toHaveCount(0);
   await expect(page.getByRole('button', { name: 'Delete v3' })).toBeDisabled();
+
+  // A browser that never saw the judgement comes to the same adapter: nothing of it was left in there.
+  const stranger = await (await browser.newContext()).newPage();
+  await page.close();
+  await openApp(stranger);
+  const opened = stranger.getByRole('dialog', { name: 'Receipt' });
+  await choose(stranger, 'json', 'cut.json', unlearned.slice(0, 500));
+  await expect(stranger.getByRole('alert')).toContainText('This receipt cannot be read');
+  await choose(stranger, 'json', 'foreign.json', unlearned.replaceAll(receipt.model, 'f'.repeat(64)));
+  await expect(opened).toContainText(`it is of the base model ${'f'.repeat(12)}`);
+  await expect(opened.getByRole('button', { name: 'Repeat it here' })).toHaveCount(0);
+  await stranger.keyboard.press('Escape');
+  await choose(stranger, 'json', 'mine.json', unlearned);
+  await opened.getByRole('button', { name: 'Repeat it here' }).click();
+  await expect(opened).toContainText('Repeated: the same decision from the same candidate, bit for bit.', {
+    timeout: UPDATED,
+  });
 });
