@@ -68,12 +68,13 @@ export const GATE_LIMITS: GateLimits = {
   decline: 0.5,
   correct: 0.2,
   odds: 0.05,
-  // Of one or two judgements no more can be asked than that they gained on the whole; of three or four that all did, of
-  // four but the least. The gains of one cross-fitting share their training, so chance is likelier than the test says:
-  // where there are enough of them, more is asked.
+  // Of one or two judgements no more can be asked than that they gained on the whole; of three or four that all did but
+  // the least. The gains of one cross-fitting share their training, so chance is likelier than the test says: where there
+  // are enough of them, more is asked.
   chance: [
     { from: 1, p: 0.5 },
-    { from: 3, p: 0.125 },
+    { from: 3, p: 0.25 },
+    { from: 4, p: 0.125 },
     { from: 8, p: 0.05 },
     { from: 16, p: 0.01 },
   ],

@@ -295,8 +295,8 @@ describe('the gain on judgements that training has not seen', () => {
   it.each<[number[], boolean]>([
     [[2, -1], true],
     [[-2, 1], false],
-    [[3, 2, 1], true],
-    [[3, 2, -1], false],
+    [[3, 2, -1], true],
+    [[3, -2, 1], false],
     [[4, 3, 2, -1], true],
     [[4, 3, -2, 1], false],
     [[8, 7, 6, 5, -4, 3, 2, -1], true],
