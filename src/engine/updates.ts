@@ -88,7 +88,8 @@ export class Updates {
           try {
             return await this.train(trainer, await this.draft(from, trainer), from);
           } catch (error) {
-            if (!(error instanceof Withdrawn)) throw error;
+            // Another engine begins it anew where this one ends.
+            if (this.suspended || !(error instanceof Withdrawn)) throw error;
             const { storage, host } = this.context;
             await storage.clearCheckpoint();
             if (!(await hasNews(storage, host))) return { decision: 'cancelled', reason: error.message };
@@ -247,10 +248,7 @@ export class Updates {
       hyperparameters: { ...draft.hyperparameters, ...loraOf(draft.current ?? draft.hyperparameters) },
       device: deviceName(host.runtime.gpu.info),
       textsSha256: texts,
-      losses: results.map(({ loss }) => loss),
-      margins: results.map(({ margin }) => margin),
-      chosen: results.map(({ chosen }) => chosen),
-      rows: results.map(({ rows }) => rows),
+      ...courseOf(results),
       ...foreseen,
       seconds: (performance.now() - started) / 1000,
       ...rest,
@@ -259,10 +257,7 @@ export class Updates {
       // With a receipt, these signals do not wait for the next update to skip them again.
       const [first] = draft.skipped;
       const reason = `Refused: there is nothing to learn from. ${first?.reason ?? ''}`;
-      const refused = receipt({ decision: 'refused', reason, figures: [] });
-      await this.context.storage.putReceipt(refused);
-      this.context.post({ type: 'receipt', receipt: refused });
-      return refused;
+      return this.file(receipt({ decision: 'refused', reason, figures: [] }));
     }
     try {
       this.update({ stage: 'reference', steps: draft.hyperparameters.steps });
@@ -302,13 +297,9 @@ export class Updates {
     } catch (error) {
       if (this.suspended || error instanceof Withdrawn) throw error;
       const cancelled = error instanceof ThumbprintError && error.code === 'cancelled';
-      const ended = receipt({
-        decision: cancelled ? 'cancelled' : 'failed',
-        reason: messageOf(error),
-        figures: [],
-      });
-      await this.context.storage.putReceipt(ended);
-      this.context.post({ type: 'receipt', receipt: ended });
+      const ended = await this.file(
+        receipt({ decision: cancelled ? 'cancelled' : 'failed', reason: messageOf(error), figures: [] }),
+      );
       if (!cancelled) this.context.post({ type: 'error', error: toPlainError(error) });
       return ended;
     }
@@ -322,10 +313,17 @@ export class Updates {
   ): Promise<UpdateEnd> {
     const { storage, post } = this.context;
     await this.expectNoneWithdrawn();
-    if (!kept) await storage.putReceipt(receipt);
-    const settled = kept ? await commitVersion(storage, candidate, safetensors, receipt) : receipt;
-    post({ type: 'receipt', receipt: settled });
-    return settled;
+    if (!kept) return this.file(receipt);
+    const committed = await commitVersion(storage, candidate, safetensors, receipt);
+    post({ type: 'receipt', receipt: committed });
+    return committed;
+  }
+
+  /** The receipt of an update that changes nothing else. */
+  private async file(receipt: Receipt): Promise<Receipt> {
+    await this.context.storage.putReceipt(receipt);
+    this.context.post({ type: 'receipt', receipt });
+    return receipt;
   }
 
   /** Base log-probabilities: computed once for each signal and model, and stored with the signal. */
@@ -361,10 +359,7 @@ export class Updates {
       skipped: draft.skipped,
       hyperparameters: { ...draft.hyperparameters },
       seed: draft.seed,
-      losses: results.map(({ loss }) => loss),
-      margins: results.map(({ margin }) => margin),
-      chosen: results.map(({ chosen }) => chosen),
-      rows: results.map(({ rows }) => rows),
+      ...courseOf(results),
       startedAt: draft.startedAt,
     });
   }
@@ -384,4 +379,16 @@ export class Updates {
 /** A signal that an update uses has been withdrawn. */
 class Withdrawn extends Error {
   override message = 'You withdrew what it was learning from.';
+}
+
+/** What was measured of each step, as receipts and checkpoints keep it. */
+function courseOf(
+  results: readonly StepResult[],
+): Required<Pick<Receipt, 'losses' | 'margins' | 'chosen' | 'rows'>> {
+  return {
+    losses: results.map(({ loss }) => loss),
+    margins: results.map(({ margin }) => margin),
+    chosen: results.map(({ chosen }) => chosen),
+    rows: results.map(({ rows }) => rows),
+  };
 }

@@ -61,7 +61,8 @@ export function lineageOf(
   const lineage: number[] = [];
   for (let at = version; at > 0;) {
     lineage.push(at);
-    at = receipts.find((receipt) => receipt.version === at)?.parentVersion ?? 0;
+    const parent = receipts.find((receipt) => receipt.version === at)?.parentVersion ?? 0;
+    at = parent < at ? parent : 0; // what is damaged must not lead in circles
   }
   return lineage;
 }

@@ -7,6 +7,7 @@ import {
   activeSignals,
   hasUnknownPast,
   learnedBy,
+  lineageOf,
   replaces,
   signalOutcomes,
   versionWithout,
@@ -105,6 +106,18 @@ describe('signals', () => {
       false,
       true,
     ]);
+  });
+
+  it('are told by the line of a version, which a damaged record does not lead in circles', () => {
+    const versions = [0, 1, 1, 3].map((parentVersion, index) => ({ version: index + 1, parentVersion }));
+    expect(lineageOf(versions, 4)).toEqual([4, 3, 1]);
+    expect(lineageOf(versions, 0)).toEqual([]);
+    const damaged = [
+      { version: 1, parentVersion: 2 },
+      { version: 2, parentVersion: 2 },
+    ];
+    expect(lineageOf(damaged, 2)).toEqual([2]);
+    expect(lineageOf(damaged, 1)).toEqual([1]);
   });
 
   it('count until withdrawn', () => {

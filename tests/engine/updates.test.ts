@@ -208,6 +208,20 @@ describe('a signal that is withdrawn', () => {
     expect(await isUnseen(receipts[0], signals)).toEqual(SAME);
   });
 
+  it('does not hold up an engine that is closing', async () => {
+    const signals = file.signals.slice(0, SEEN);
+    const { storage, receipts, cleared } = memory(signals, async ({ step }) => {
+      if (step !== 2) return;
+      signals.splice(0, SEEN, ...withdrawn(signals, 's1'));
+      await updates.reconsider();
+      updates.suspend();
+    });
+    const { updates } = updatesOf(() => undefined, storage);
+    await expect(updates.run()).rejects.toThrow('You withdrew');
+    expect(receipts).toEqual([]);
+    expect(cleared()).toBe(0);
+  });
+
   it('ends an update that has nothing else to learn from, without a receipt', async () => {
     const signals = file.signals.slice(0, 1);
     const { storage, receipts, cleared } = memory(signals, async ({ step }) => {

@@ -50,14 +50,6 @@ export function treeOf(
   return { rows: [...rows, row(0)], lanes };
 }
 
-/** All ancestors of a version that are stored, itself first and without the base. */
-export function ancestorsOf(version: number, rows: readonly VersionRow[]): number[] {
-  const parents = new Map(rows.map((row) => [row.version, row.parent ?? 0]));
-  const ancestors: number[] = [];
-  for (let at = version; at > 0; at = parents.get(at) ?? 0) ancestors.push(at);
-  return ancestors;
-}
-
 function storedParents(
   adapters: readonly Version[],
   receipts: readonly Pick<Receipt, 'version' | 'parentVersion'>[],

@@ -2,7 +2,7 @@ import { mean } from '../../adaptation/margins';
 import { GATE_FIGURES, type GateFigure } from '../../shared/records';
 import { csvOf } from './csv';
 import { devicesOf, grouped } from './runs';
-import { missingUsers, type SimulatedUser } from './users';
+import { missingUsers, type SimulatedUser, USER_COLUMNS } from './users';
 import { wilson95 } from './wilson';
 
 /** What the gate made of a simulated user's first update. */
@@ -18,11 +18,12 @@ export interface GateRow extends SimulatedUser {
 
 /** One line an update. */
 export function gateCsv(rows: readonly GateRow[]): string {
-  const columns = ['style', 'signals', 'labels', 'k', 'seed', 'kept', 'scale', 'p', ...GATE_FIGURES];
-  const lines = rows.map(({ style, signals, labels, k, seed, kept, scale, figures }) => {
+  const columns = [...USER_COLUMNS, 'kept', 'scale', 'p', ...GATE_FIGURES];
+  const lines = rows.map((row) => {
+    const { kept, scale, figures } = row;
     const measured = GATE_FIGURES.map((name) => figures.find((figure) => figure.name === name)?.after);
     const p = figures.find(({ name }) => name === 'unseen_gain')?.p;
-    return [style, signals, labels, k, seed, kept, scale, p, ...measured];
+    return [...USER_COLUMNS.map((column) => row[column]), kept, scale, p, ...measured];
   });
   return csvOf(columns, lines);
 }

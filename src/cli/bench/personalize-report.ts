@@ -3,14 +3,10 @@ import { csvOf } from './csv';
 import type { BenchRow } from './personalize';
 import { goalsMarkdown } from './personalize-goals';
 import { devicesOf, grouped } from './runs';
-import { missingUsers, type SimulatedUser } from './users';
+import { missingUsers, type SimulatedUser, USER_COLUMNS } from './users';
 
 const COLUMNS = [
-  'style',
-  'signals',
-  'labels',
-  'k',
-  'seed',
+  ...USER_COLUMNS,
   'accuracy',
   'pairs',
   'accuracy_low',

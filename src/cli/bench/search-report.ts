@@ -6,7 +6,7 @@ import type { Hyperparameters } from '../../training/types';
 import { csvOf } from './csv';
 import type { BenchRow } from './personalize';
 import { devicesOf, type Done, grouped, sameRun } from './runs';
-import { nameOf, type SimulatedUser } from './users';
+import { nameOf, type SimulatedUser, USER_COLUMNS } from './users';
 
 /** What some hyperparameters did for simulated users. */
 export interface Trial {
@@ -94,11 +94,7 @@ export function changesFrom(own: Hyperparameters, hyperparameters: Hyperparamete
 }
 
 const COLUMNS = [
-  'style',
-  'signals',
-  'labels',
-  'k',
-  'seed',
+  ...USER_COLUMNS,
   'accuracy',
   'own_style_share',
   'anchor_bits_base',

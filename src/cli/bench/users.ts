@@ -19,6 +19,15 @@ export interface SimulatedUser {
   seed: number;
 }
 
+/** Their columns in every table of runs. */
+export const USER_COLUMNS = [
+  'style',
+  'signals',
+  'labels',
+  'k',
+  'seed',
+] as const satisfies (keyof SimulatedUser)[];
+
 /** Options of every bench of simulated users; each but `seeds` is a list. */
 export const USER_OPTIONS = {
   styles: 'string',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ancestorsOf, treeOf, type VersionTree } from '../../../src/app/versions/tree';
+import { treeOf, type VersionTree } from '../../../src/app/versions/tree';
 
 /** Versions from their parents, by version from 1 on; a receipt stays of each that is `gone`. */
 function tree(parents: number[], inUse: number, gone: number[] = []): VersionTree {
@@ -71,12 +71,6 @@ test('a version hangs on the nearest ancestor that is still stored', () => {
     [0, null],
   ]);
   expect(tree([0, 1], 2, [1]).rows[0]?.parent).toBe(0);
-});
-
-test('ancestors are those that a roll-back leads to', () => {
-  const { rows } = tree([0, 1, 1, 3], 4);
-  expect(ancestorsOf(4, rows)).toEqual([4, 3, 1]);
-  expect(ancestorsOf(0, rows)).toEqual([]);
 });
 
 test('damaged records do not lead in circles', () => {
